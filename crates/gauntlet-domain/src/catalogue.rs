@@ -1,0 +1,291 @@
+//! The catalogue: what designers write, checked, and made quick to look things up in.
+//!
+//! [`parse`](parse::parse) turns a file into a [`Definition`] or reports every fault in it.
+//! [`Catalogue::new`] joins a definition with the numbers that the goal registry gave its goal
+//! ids; from then on goals are found by id, by number, by trigger and by challenge without a
+//! search.
+
+mod definition;
+pub mod generate;
+mod names;
+pub mod parse;
+mod write;
+
+use std::collections::HashMap;
+
+pub use definition::{
+    ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
+    Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+};
+pub use generate::{GeneratePlan, PlanError, generate};
+pub use parse::{Fault, Faults, parse};
+pub use write::to_json;
+
+/// The small number that the registry gave a goal id, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GoalNumber(pub u32);
+
+/// Where a goal stands in [`Catalogue::goals`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GoalIndex(u32);
+
+/// Where a challenge stands in [`Catalogue::challenges`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChallengeIndex(u32);
+
+/// A statistic that at least one goal of the catalogue uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatIndex(u32);
+
+/// Which events count for a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Every login.
+    Login,
+    /// Every update of this statistic.
+    Stat(StatIndex),
+}
+
+/// A goal, with what the definition says and what was worked out when the catalogue was made.
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// What the designer wrote.
+    pub definition: GoalDefinition,
+    /// The registry's number.
+    pub number: GoalNumber,
+    /// The challenge it belongs to.
+    pub challenge: ChallengeIndex,
+    /// Which events count for it.
+    pub trigger: Trigger,
+    /// The goals of [`GoalDefinition::prerequisites`].
+    pub prerequisites: Vec<GoalIndex>,
+}
+
+impl Goal {
+    /// The goal's id, unique in the whole catalogue.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.definition.id
+    }
+
+    /// The progress that completes the goal.
+    #[must_use]
+    pub const fn target(&self) -> i32 {
+        self.definition.requirement.target_value
+    }
+}
+
+/// A challenge and the goals that belong to it, in the order of the file.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    /// Id, unique in the catalogue.
+    pub id: String,
+    /// Shown to players.
+    pub name: String,
+    /// Shown to players; may be empty.
+    pub description: String,
+    /// Its goals stand next to each other in [`Catalogue::goals`].
+    goals: std::ops::Range<u32>,
+}
+
+/// Why a definition could not become a catalogue.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The registry gave no number for this goal id.
+    #[error("goal {0:?} has no number in the registry")]
+    Unnumbered(String),
+}
+
+/// A catalogue in use: immutable, shared by every request that began with it.
+#[derive(Debug)]
+pub struct Catalogue {
+    version: u32,
+    challenges: Vec<Challenge>,
+    goals: Vec<Goal>,
+    challenge_by_id: HashMap<String, ChallengeIndex>,
+    goal_by_id: HashMap<String, GoalIndex>,
+    /// Indexed by goal number; numbers are given out densely.
+    goal_by_number: Vec<Option<GoalIndex>>,
+    stat_by_code: HashMap<String, StatIndex>,
+    /// By statistic: whether one of its goals adds up, so that its events need receipts.
+    stat_adds_up: Vec<bool>,
+    login_used: bool,
+    login_adds_up: bool,
+}
+
+impl Catalogue {
+    /// Joins a checked definition with the version and the goal numbers that the store gave it.
+    ///
+    /// # Errors
+    /// [`Error::Unnumbered`] when `numbers` lacks a goal of the definition.
+    pub fn new<S: std::hash::BuildHasher>(
+        definition: Definition,
+        version: u32,
+        numbers: &HashMap<String, GoalNumber, S>,
+    ) -> Result<Self, Error> {
+        let mut catalogue = Self {
+            version,
+            challenges: Vec::new(),
+            goals: Vec::new(),
+            challenge_by_id: HashMap::new(),
+            goal_by_id: HashMap::new(),
+            goal_by_number: Vec::new(),
+            stat_by_code: HashMap::new(),
+            stat_adds_up: Vec::new(),
+            login_used: false,
+            login_adds_up: false,
+        };
+        for challenge in definition.challenges {
+            let index = ChallengeIndex(index_u32(catalogue.challenges.len()));
+            let first = index_u32(catalogue.goals.len());
+            for goal in challenge.goals {
+                let number = *numbers.get(&goal.id).ok_or_else(|| Error::Unnumbered(goal.id.clone()))?;
+                catalogue.add_goal(goal, number, index);
+            }
+            let goals = first..index_u32(catalogue.goals.len());
+            catalogue.challenge_by_id.insert(challenge.id.clone(), index);
+            catalogue.challenges.push(Challenge {
+                id: challenge.id,
+                name: challenge.name,
+                description: challenge.description,
+                goals,
+            });
+        }
+        catalogue.link_prerequisites();
+        Ok(catalogue)
+    }
+
+    fn add_goal(&mut self, definition: GoalDefinition, number: GoalNumber, challenge: ChallengeIndex) {
+        let index = GoalIndex(index_u32(self.goals.len()));
+        let trigger = match definition.event_source {
+            EventSource::Login => {
+                self.login_used = true;
+                self.login_adds_up |= definition.adds_up();
+                Trigger::Login
+            }
+            EventSource::Statistic => {
+                let next = StatIndex(index_u32(self.stat_by_code.len()));
+                let code = definition.requirement.stat_code.clone();
+                let stat = *self.stat_by_code.entry(code).or_insert(next);
+                self.stat_adds_up.resize(self.stat_by_code.len(), false);
+                self.stat_adds_up[stat.0 as usize] |= definition.adds_up();
+                Trigger::Stat(stat)
+            }
+        };
+        let slot = number.0 as usize;
+        if self.goal_by_number.len() <= slot {
+            self.goal_by_number.resize(slot + 1, None);
+        }
+        self.goal_by_number[slot] = Some(index);
+        self.goal_by_id.insert(definition.id.clone(), index);
+        self.goals.push(Goal { definition, number, challenge, trigger, prerequisites: Vec::new() });
+    }
+
+    fn link_prerequisites(&mut self) {
+        for at in 0..self.goals.len() {
+            let linked = self.goals[at]
+                .definition
+                .prerequisites
+                .iter()
+                .filter_map(|id| self.goal_by_id.get(id).copied())
+                .collect();
+            self.goals[at].prerequisites = linked;
+        }
+    }
+
+    /// The version that the store gave this catalogue; a later one is greater.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// All challenges, in the order of the file.
+    #[must_use]
+    pub fn challenges(&self) -> &[Challenge] {
+        &self.challenges
+    }
+
+    /// All goals, in the order of the file.
+    #[must_use]
+    pub fn goals(&self) -> &[Goal] {
+        &self.goals
+    }
+
+    /// All goals with their indexes, in the order of the file.
+    pub fn goals_with_indexes(&self) -> impl Iterator<Item = (GoalIndex, &Goal)> {
+        (0..index_u32(self.goals.len())).map(GoalIndex).zip(&self.goals)
+    }
+
+    /// The goals of a challenge with their indexes, in the order of the file.
+    pub fn goals_of(&self, challenge: ChallengeIndex) -> impl Iterator<Item = (GoalIndex, &Goal)> {
+        let range = self.challenges[challenge.0 as usize].goals.clone();
+        range.map(|at| (GoalIndex(at), &self.goals[at as usize]))
+    }
+
+    /// The goal at an index of this catalogue.
+    ///
+    /// # Panics
+    /// With an index of another catalogue.
+    #[must_use]
+    pub fn goal(&self, index: GoalIndex) -> &Goal {
+        &self.goals[index.0 as usize]
+    }
+
+    /// The challenge at an index of this catalogue.
+    ///
+    /// # Panics
+    /// With an index of another catalogue.
+    #[must_use]
+    pub fn challenge(&self, index: ChallengeIndex) -> &Challenge {
+        &self.challenges[index.0 as usize]
+    }
+
+    /// Indexes of all challenges, in the order of the file.
+    pub fn challenge_indexes(&self) -> impl Iterator<Item = ChallengeIndex> + use<> {
+        (0..index_u32(self.challenges.len())).map(ChallengeIndex)
+    }
+
+    /// Finds a challenge by its id.
+    #[must_use]
+    pub fn find_challenge(&self, id: &str) -> Option<ChallengeIndex> {
+        self.challenge_by_id.get(id).copied()
+    }
+
+    /// Finds a goal by its id.
+    #[must_use]
+    pub fn find_goal(&self, id: &str) -> Option<GoalIndex> {
+        self.goal_by_id.get(id).copied()
+    }
+
+    /// Finds a goal by its registry number; `None` for a goal that has left the catalogue.
+    #[must_use]
+    pub fn find_number(&self, number: GoalNumber) -> Option<GoalIndex> {
+        self.goal_by_number.get(number.0 as usize).copied().flatten()
+    }
+
+    /// The statistic with this code, if any goal uses it.
+    #[must_use]
+    pub fn find_stat(&self, code: &str) -> Option<StatIndex> {
+        self.stat_by_code.get(code).copied()
+    }
+
+    /// Whether any goal counts logins.
+    #[must_use]
+    pub const fn uses_logins(&self) -> bool {
+        self.login_used
+    }
+
+    /// Whether any goal with this trigger adds up ([`GoalDefinition::adds_up`]).
+    #[must_use]
+    pub fn adds_up(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::Login => self.login_adds_up,
+            Trigger::Stat(stat) => self.stat_adds_up[stat.0 as usize],
+        }
+    }
+}
+
+/// Catalogues are limited far below this by the size of the file.
+fn index_u32(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,18 @@
+//! The rules: what calls and events do to a player document.
+
+mod assign;
+mod call;
+mod claim;
+mod event;
+mod rollover;
+mod select;
+mod view;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod properties;
+
+pub use call::{Command, Context, Refusal, Reply, decide};
+pub use event::{Event, EventOutcome, EventWhat, count_event, needs_receipts};
+pub use view::{GoalView, view_goal};

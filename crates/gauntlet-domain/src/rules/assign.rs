@@ -1,0 +1,110 @@
+//! Assigning: initialization, and making one goal active or inactive.
+
+use crate::{
+    Effects, GoalIndex, GoalNumber, GoalState, JournalKind, Player,
+    cycle::cycle_at,
+    rules::{Context, GoalView, Reply, call::journal, rollover::roll_over, view_goal},
+};
+
+/// Assigns every default goal that the player lacks, starts new cycles, and lists what is active.
+pub(super) fn initialize(player: &mut Player, context: &Context<'_>, effects: &mut Effects) -> Reply {
+    let numbers: Vec<GoalNumber> = player.goals().map(|goal| goal.number).collect();
+    roll_over_goals(player, numbers, context, effects);
+    player.settle(context.catalogue);
+    let missing: Vec<GoalIndex> = context
+        .catalogue
+        .goals_with_indexes()
+        .filter(|(_, goal)| goal.definition.default_assigned && player.goal(goal.number).is_none())
+        .map(|(index, _)| index)
+        .collect();
+    let assigned: Vec<GoalNumber> =
+        missing.iter().filter_map(|index| activate(player, *index, context)).collect();
+    let new_assignments = i32::try_from(assigned.len()).unwrap_or(i32::MAX);
+    journal(player, effects, context.now, JournalKind::Assigned, assigned);
+    Reply::Initialized { assigned: active_goals(player, context), new_assignments }
+}
+
+/// The player's active goals in the order of the catalogue.
+fn active_goals(player: &Player, context: &Context<'_>) -> Vec<(GoalIndex, GoalView)> {
+    let mut active: Vec<GoalIndex> = player
+        .goals()
+        .filter(|goal| goal.active)
+        .filter_map(|goal| context.catalogue.find_number(goal.number))
+        .collect();
+    active.sort_unstable();
+    let view = |index| view_goal(Some(player), context.catalogue, index, context.now);
+    active.into_iter().map(|index| (index, view(index))).collect()
+}
+
+/// Makes a goal active or inactive; a claim under way keeps it as it is.
+pub(super) fn set_active(
+    player: &mut Player,
+    index: GoalIndex,
+    active: bool,
+    context: &Context<'_>,
+    effects: &mut Effects,
+) -> Reply {
+    roll_over_goals(player, [context.catalogue.goal(index).number], context, effects);
+    if active {
+        let assigned = activate(player, index, context);
+        journal(player, effects, context.now, JournalKind::Assigned, assigned.into_iter().collect());
+    } else {
+        deactivate(player, index, context);
+    }
+    player.settle(context.catalogue);
+    let view = view_goal(Some(player), context.catalogue, index, context.now);
+    Reply::ActiveSet { goal: index, view }
+}
+
+/// Makes a goal active, adding it when the player lacks it. Answers its number when it was not
+/// active before. Rollover came first.
+pub(super) fn activate(player: &mut Player, index: GoalIndex, context: &Context<'_>) -> Option<GoalNumber> {
+    let state = ensure(player, index, context);
+    if state.active {
+        return None;
+    }
+    state.activate(context.now);
+    Some(state.number)
+}
+
+/// Makes a goal inactive, adding it when the player lacks it, so that a default goal which was
+/// put away before initialization stays away. Answers whether it was active. Rollover came first.
+pub(super) fn deactivate(player: &mut Player, index: GoalIndex, context: &Context<'_>) -> bool {
+    let state = player.goal(context.catalogue.goal(index).number);
+    if state.is_some_and(|state| player.is_claiming(state)) {
+        return false;
+    }
+    std::mem::take(&mut ensure(player, index, context).active)
+}
+
+fn ensure<'a>(player: &'a mut Player, index: GoalIndex, context: &Context<'_>) -> &'a mut GoalState {
+    let goal = context.catalogue.goal(index);
+    player.goal_or_insert(GoalState::new(goal.number, cycle_at(goal, context.now)))
+}
+
+/// Starts the current cycle of those of the goals whose cycle has ended, and tells the journal
+/// which completions were lost with the old one. A claim under way keeps its goal as it is.
+pub(super) fn roll_over_goals(
+    player: &mut Player,
+    numbers: impl IntoIterator<Item = GoalNumber>,
+    context: &Context<'_>,
+    effects: &mut Effects,
+) {
+    let mut lost = Vec::new();
+    for number in numbers {
+        let Some(index) = context.catalogue.find_number(number) else { continue };
+        let Some(state) = player.goal(number) else { continue };
+        if player.is_claiming(state) {
+            continue;
+        }
+        let asked_for = player.claim(number, state.cycle.number).is_some();
+        let goal = context.catalogue.goal(index);
+        if player.goal_mut(number).is_some_and(|state| roll_over(state, goal, context.now)) && !asked_for {
+            lost.push(number);
+        }
+    }
+    journal(player, effects, context.now, JournalKind::Expired, lost);
+}
+
+#[cfg(test)]
+mod tests;
