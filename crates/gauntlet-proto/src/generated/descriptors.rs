@@ -1,0 +1,115 @@
+b"\
+\n\xbe\x01\n\x1bgoogle/protobuf/empty.proto\x12\x0fgoogle.protobuf\"\x07\n\x05EmptyB}\n\x13com.googl\
+e.protobufB\nEmptyProtoP\x01Z.google.golang.org/protobuf/types/known/emptypb\xf8\x01\x01\xa2\x02\x03\
+GPB\xaa\x02\x1eGoogle.Protobuf.WellKnownTypesb\x06proto3\n\xd5\x04\n&accelbyte/iam/account/v1/accoun\
+t.proto\x12\x18accelbyte.iam.account.v1\x1a\x1bgoogle/protobuf/empty.proto\"\xe5\x02\n\x0cUserLogged\
+In\x12@\n\x07payload\x18\x01 \x01(\x0b2&.accelbyte.iam.account.v1.LoginDetailsR\x07payload\x12\x0e\n\
+\x02id\x18\x02 \x01(\tR\x02id\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\x12\x12\n\x04name\x18\
+\x04 \x01(\tR\x04name\x12\x1c\n\tnamespace\x18\x05 \x01(\tR\tnamespace\x12)\n\x10parent_namespace\x18\
+\x06 \x01(\tR\x0fparentNamespace\x12\x1c\n\ttimestamp\x18\x07 \x01(\tR\ttimestamp\x12\x1b\n\tclient_\
+id\x18\x08 \x01(\tR\x08clientId\x12\x17\n\x07user_id\x18\t \x01(\tR\x06userId\x12\x19\n\x08trace_id\x18\
+\n \x01(\tR\x07traceId\x12\x1d\n\nsession_id\x18\x0b \x01(\tR\tsessionId\"\x0e\n\x0cLoginDetails2t\n\
+%UserAuthenticationUserLoggedInService\x12K\n\tOnMessage\x12&.accelbyte.iam.account.v1.UserLoggedIn\x1a\
+\x16.google.protobuf.Emptyb\x06proto3\n\xd2\x05\n-accelbyte/social/statistic/v1/statistic.proto\x12\x1d\
+accelbyte.social.statistic.v1\x1a\x1bgoogle/protobuf/empty.proto\"\xce\x02\n\x0fStatItemUpdated\x12A\
+\n\x07payload\x18\x01 \x01(\x0b2\'.accelbyte.social.statistic.v1.StatItemR\x07payload\x12\x0e\n\x02i\
+d\x18\x02 \x01(\tR\x02id\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\x12\x12\n\x04name\x18\x04\
+\x20\x01(\tR\x04name\x12\x1c\n\tnamespace\x18\x05 \x01(\tR\tnamespace\x12)\n\x10parent_namespace\x18\
+\x06 \x01(\tR\x0fparentNamespace\x12\x1c\n\ttimestamp\x18\x07 \x01(\tR\ttimestamp\x12\x1b\n\tclient_\
+id\x18\x08 \x01(\tR\x08clientId\x12\x17\n\x07user_id\x18\t \x01(\tR\x06userId\x12\x1d\n\nsession_id\x18\
+\n \x01(\tR\tsessionId\"\x93\x01\n\x08StatItem\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\
+\n\tstat_code\x18\x02 \x01(\tR\x08statCode\x12\x17\n\x07user_id\x18\x03 \x01(\tR\x06userId\x12!\n\x0c\
+latest_value\x18\x04 \x01(\x01R\x0blatestValue\x12\x10\n\x03inc\x18\x05 \x01(\x01R\x03inc2v\n\x1fSta\
+tisticStatItemUpdatedService\x12S\n\tOnMessage\x12..accelbyte.social.statistic.v1.StatItemUpdated\x1a\
+\x16.google.protobuf.Emptyb\x06proto3\n\xac\x04\n\x1fgauntlet/events/v1/events.proto\x12\x12gauntlet\
+.events.v1\x1a&accelbyte/iam/account/v1/account.proto\x1a-accelbyte/social/statistic/v1/statistic.pr\
+oto\"\xda\x01\n\x05Event\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12N\n\x0euser_logged_\
+in\x18\x02 \x01(\x0b2&.accelbyte.iam.account.v1.UserLoggedInH\x00R\x0cuserLoggedIn\x12\\\n\x11stat_i\
+tem_updated\x18\x03 \x01(\x0b2..accelbyte.social.statistic.v1.StatItemUpdatedH\x00R\x0fstatItemUpdat\
+edB\x07\n\x05event\"g\n\x03Ack\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x12\n\x04cod\
+e\x18\x02 \x01(\x05R\x04code\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n\x07message\x18\
+\x04 \x01(\tR\x07message2P\n\x0bEventStream\x12A\n\x07Publish\x12\x19.gauntlet.events.v1.Event\x1a\x17\
+.gauntlet.events.v1.Ack(\x010\x01b\x06proto3\n\x92\"\n\x16gauntlet/service.proto\x12\x07service\"7\n\
+\x14GetChallengesRequest\x12\x1f\n\x0bactive_only\x18\x01 \x01(\x08R\nactiveOnly\"K\n\x15GetChalleng\
+esResponse\x122\n\nchallenges\x18\x01 \x03(\x0b2\x12.service.ChallengeR\nchallenges\"Y\n\x13GetChall\
+engeRequest\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\x12\x1f\n\x0bactive_only\x18\x02 \
+\x01(\x08R\nactiveOnly\"\x13\n\x11InitializeRequest\"\x9e\x01\n\x12InitializeResponse\x12<\n\x0eassi\
+gned_goals\x18\x01 \x03(\x0b2\x15.service.AssignedGoalR\rassignedGoals\x12\'\n\x0fnew_assignments\x18\
+\x02 \x01(\x05R\x0enewAssignments\x12!\n\x0ctotal_active\x18\x03 \x01(\x05R\x0btotalActive\"o\n\x14S\
+etGoalActiveRequest\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\x12\x17\n\x07goal_id\x18\x02\
+\x20\x01(\tR\x06goalId\x12\x1b\n\tis_active\x18\x03 \x01(\x08R\x08isActive\"\xab\x01\n\x15SetGoalAct\
+iveResponse\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\x12\x17\n\x07goal_id\x18\x02 \x01\
+(\tR\x06goalId\x12\x1b\n\tis_active\x18\x03 \x01(\x08R\x08isActive\x12\x1f\n\x0bassigned_at\x18\x04 \
+\x01(\tR\nassignedAt\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\"P\n\x12ClaimRewardRequest\x12\
+!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\x12\x17\n\x07goal_id\x18\x02 \x01(\tR\x06goalId\"\
+\x8e\x01\n\x13ClaimRewardResponse\x12\x17\n\x07goal_id\x18\x01 \x01(\tR\x06goalId\x12\x16\n\x06statu\
+s\x18\x02 \x01(\tR\x06status\x12\'\n\x06reward\x18\x03 \x01(\x0b2\x0f.service.RewardR\x06reward\x12\x1d\
+\n\nclaimed_at\x18\x04 \x01(\tR\tclaimedAt\"}\n\x12BatchSelectRequest\x12!\n\x0cchallenge_id\x18\x01\
+\x20\x01(\tR\x0bchallengeId\x12\x19\n\x08goal_ids\x18\x02 \x03(\tR\x07goalIds\x12)\n\x10replace_exis\
+ting\x18\x03 \x01(\x08R\x0freplaceExisting\"\xa0\x01\n\x13RandomSelectRequest\x12!\n\x0cchallenge_id\
+\x18\x01 \x01(\tR\x0bchallengeId\x12\x14\n\x05count\x18\x02 \x01(\x05R\x05count\x12)\n\x10replace_ex\
+isting\x18\x03 \x01(\x08R\x0freplaceExisting\x12%\n\x0eexclude_active\x18\x04 \x01(\x08R\rexcludeAct\
+ive\"\xcd\x01\n\x15GoalSelectionResponse\x12<\n\x0eselected_goals\x18\x01 \x03(\x0b2\x15.service.Sel\
+ectedGoalR\rselectedGoals\x12!\n\x0cchallenge_id\x18\x02 \x01(\tR\x0bchallengeId\x12,\n\x12total_act\
+ive_goals\x18\x03 \x01(\x05R\x10totalActiveGoals\x12%\n\x0ereplaced_goals\x18\x04 \x03(\tR\rreplaced\
+Goals\"=\n\x18GetRotationStatusRequest\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\"q\n\x19\
+GetRotationStatusResponse\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bchallengeId\x121\n\x08rotation\x18\
+\x02 \x01(\x0b2\x15.service.RotationInfoR\x08rotation\"\x14\n\x12HealthCheckRequest\"-\n\x13HealthCh\
+eckResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\"\x89\x01\n\tChallenge\x12!\n\x0cchalleng\
+e_id\x18\x01 \x01(\tR\x0bchallengeId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x0bdescriptio\
+n\x18\x03 \x01(\tR\x0bdescription\x12#\n\x05goals\x18\x04 \x03(\x0b2\r.service.GoalR\x05goals\"\xf5\x03\
+\n\x04Goal\x12\x17\n\x07goal_id\x18\x01 \x01(\tR\x06goalId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04nam\
+e\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x126\n\x0brequirement\x18\x04 \x01(\x0b2\x14\
+.service.RequirementR\x0brequirement\x12\'\n\x06reward\x18\x05 \x01(\x0b2\x0f.service.RewardR\x06rew\
+ard\x12$\n\rprerequisites\x18\x06 \x03(\tR\rprerequisites\x12\x1a\n\x08progress\x18\x07 \x01(\x05R\x08\
+progress\x12\x16\n\x06status\x18\x08 \x01(\tR\x06status\x12\x16\n\x06locked\x18\t \x01(\x08R\x06lock\
+ed\x12!\n\x0ccompleted_at\x18\n \x01(\tR\x0bcompletedAt\x12\x1d\n\nclaimed_at\x18\x0b \x01(\tR\tclai\
+medAt\x12\x1b\n\tis_active\x18\x0c \x01(\x08R\x08isActive\x12\x1d\n\nexpires_at\x18\r \x01(\tR\texpi\
+resAt\x12,\n\x12expires_in_seconds\x18\x0e \x01(\x05R\x10expiresInSeconds\x12\x1f\n\x0bclaim_state\x18\
+\x0f \x01(\tR\nclaimState\"\x8a\x03\n\x0cAssignedGoal\x12!\n\x0cchallenge_id\x18\x01 \x01(\tR\x0bcha\
+llengeId\x12\x17\n\x07goal_id\x18\x02 \x01(\tR\x06goalId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\
+\x20\n\x0bdescription\x18\x04 \x01(\tR\x0bdescription\x12\x1b\n\tis_active\x18\x05 \x01(\x08R\x08isA\
+ctive\x12\x1f\n\x0bassigned_at\x18\x06 \x01(\tR\nassignedAt\x12\x1d\n\nexpires_at\x18\x07 \x01(\tR\t\
+expiresAt\x12\x1a\n\x08progress\x18\x08 \x01(\x05R\x08progress\x12\x16\n\x06target\x18\t \x01(\x05R\x06\
+target\x12\x16\n\x06status\x18\n \x01(\tR\x06status\x126\n\x0brequirement\x18\x0b \x01(\x0b2\x14.ser\
+vice.RequirementR\x0brequirement\x12\'\n\x06reward\x18\x0c \x01(\x0b2\x0f.service.RewardR\x06reward\"\
+\xe7\x02\n\x0cSelectedGoal\x12\x17\n\x07goal_id\x18\x01 \x01(\tR\x06goalId\x12\x12\n\x04name\x18\x02\
+\x20\x01(\tR\x04name\x12 \n\x0bdescription\x18\x03 \x01(\tR\x0bdescription\x126\n\x0brequirement\x18\
+\x04 \x01(\x0b2\x14.service.RequirementR\x0brequirement\x12\'\n\x06reward\x18\x05 \x01(\x0b2\x0f.ser\
+vice.RewardR\x06reward\x12\x16\n\x06status\x18\x06 \x01(\tR\x06status\x12\x1a\n\x08progress\x18\x07 \
+\x01(\x05R\x08progress\x12\x16\n\x06target\x18\x08 \x01(\x05R\x06target\x12\x1b\n\tis_active\x18\t \x01\
+(\x08R\x08isActive\x12\x1f\n\x0bassigned_at\x18\n \x01(\tR\nassignedAt\x12\x1d\n\nexpires_at\x18\x0b\
+\x20\x01(\tR\texpiresAt\"i\n\x0bRequirement\x12\x1b\n\tstat_code\x18\x01 \x01(\tR\x08statCode\x12\x1a\
+\n\x08operator\x18\x02 \x01(\tR\x08operator\x12!\n\x0ctarget_value\x18\x03 \x01(\x05R\x0btargetValue\
+\"U\n\x06Reward\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x1b\n\treward_id\x18\x02 \x01(\tR\x08\
+rewardId\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\"\xd2\x01\n\x0cRotationInfo\x12\x18\n\x07\
+enabled\x18\x01 \x01(\x08R\x07enabled\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n\x08schedu\
+le\x18\x03 \x01(\tR\x08schedule\x12>\n\x0ecurrent_period\x18\x04 \x01(\x0b2\x17.service.RotationPeri\
+odR\rcurrentPeriod\x128\n\x0bnext_period\x18\x05 \x01(\x0b2\x17.service.RotationPeriodR\nnextPeriod\"\
+x\n\x0eRotationPeriod\x12\x1d\n\nstart_time\x18\x01 \x01(\tR\tstartTime\x12\x19\n\x08end_time\x18\x02\
+\x20\x01(\tR\x07endTime\x12,\n\x12expires_in_seconds\x18\x03 \x01(\x05R\x10expiresInSeconds2\xd8\x05\
+\n\x07Service\x12R\n\x11GetUserChallenges\x12\x1d.service.GetChallengesRequest\x1a\x1e.service.GetCh\
+allengesResponse\x12D\n\x10GetUserChallenge\x12\x1c.service.GetChallengeRequest\x1a\x12.service.Chal\
+lenge\x12K\n\x10InitializePlayer\x12\x1a.service.InitializeRequest\x1a\x1b.service.InitializeRespons\
+e\x12N\n\rSetGoalActive\x12\x1d.service.SetGoalActiveRequest\x1a\x1e.service.SetGoalActiveResponse\x12\
+L\n\x0fClaimGoalReward\x12\x1b.service.ClaimRewardRequest\x1a\x1c.service.ClaimRewardResponse\x12O\n\
+\x10BatchSelectGoals\x12\x1b.service.BatchSelectRequest\x1a\x1e.service.GoalSelectionResponse\x12Q\n\
+\x11RandomSelectGoals\x12\x1c.service.RandomSelectRequest\x1a\x1e.service.GoalSelectionResponse\x12Z\
+\n\x11GetRotationStatus\x12!.service.GetRotationStatusRequest\x1a\".service.GetRotationStatusRespons\
+e\x12H\n\x0bHealthCheck\x12\x1b.service.HealthCheckRequest\x1a\x1c.service.HealthCheckResponseb\x06p\
+roto3\n\xfb\x01\n\x1egoogle/protobuf/duration.proto\x12\x0fgoogle.protobuf\":\n\x08Duration\x12\x18\n\
+\x07seconds\x18\x01 \x01(\x03R\x07seconds\x12\x14\n\x05nanos\x18\x02 \x01(\x05R\x05nanosB\x83\x01\n\x13\
+com.google.protobufB\rDurationProtoP\x01Z1google.golang.org/protobuf/types/known/durationpb\xf8\x01\x01\
+\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobuf.WellKnownTypesb\x06proto3\n\xd9\x02\n\x1egoogle/rpc/error\
+_details.proto\x12\ngoogle.rpc\x1a\x1egoogle/protobuf/duration.proto\"\xb9\x01\n\tErrorInfo\x12\x16\n\
+\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n\x06domain\x18\x02 \x01(\tR\x06domain\x12?\n\x08metad\
+ata\x18\x03 \x03(\x0b2#.google.rpc.ErrorInfo.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\
+\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"G\n\tRetry\
+Info\x12:\n\x0bretry_delay\x18\x01 \x01(\x0b2\x19.google.protobuf.DurationR\nretryDelayb\x06proto3\n\
+\xe4\x01\n\x19google/protobuf/any.proto\x12\x0fgoogle.protobuf\"6\n\x03Any\x12\x19\n\x08type_url\x18\
+\x01 \x01(\tR\x07typeUrl\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05valueBv\n\x13com.google.protobufB\x08\
+AnyProtoP\x01Z,google.golang.org/protobuf/types/known/anypb\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobu\
+f.WellKnownTypesb\x06proto3\n\xb0\x01\n\x17google/rpc/status.proto\x12\ngoogle.rpc\x1a\x19google/pro\
+tobuf/any.proto\"f\n\x06Status\x12\x12\n\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n\x07message\x18\
+\x02 \x01(\tR\x07message\x12.\n\x07details\x18\x03 \x03(\x0b2\x14.google.protobuf.AnyR\x07detailsb\x06\
+proto3"
