@@ -1,0 +1,365 @@
+//! The trait and its types. The prose contract stands at the top of the crate.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use gauntlet_domain::{
+    GoalNumber, GrantEnd, GrantKey, GrantOrder, JournalEntry, Player, ReceiptKey, Timestamp,
+    catalogue::Reward,
+};
+
+/// Names a player: ids are unique within a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlayerKey {
+    /// The player's id.
+    pub player: String,
+    /// The game's namespace.
+    pub namespace: String,
+}
+
+/// A player to load.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Who.
+    pub key: PlayerKey,
+    /// Whether the settled part is needed (calls and browsing: yes; events: no).
+    pub settled: bool,
+    /// Which of these receipts exist.
+    pub receipts: Vec<ReceiptKey>,
+}
+
+/// A loaded player.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The document; `None`: the player has no row. A document that cannot be read is an error
+    /// of this player alone.
+    pub stored: Result<Option<Stored>, Error>,
+    /// For each receipt asked for, in the same order, whether it exists.
+    pub receipts: Vec<bool>,
+}
+
+/// A document and the revision it was read at.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Counts up by one with each write; starts at 1.
+    pub revision: u64,
+    /// The document.
+    pub player: Player,
+}
+
+/// A changed player to store. The document carries a new write id already.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Who.
+    pub key: PlayerKey,
+    /// The revision it was loaded at; `None`: there was no row.
+    pub expected: Option<u64>,
+    /// The document after the change.
+    pub player: Player,
+    /// Whether the settled part changed (it must be at hand then); else it is left alone.
+    pub settled_changed: bool,
+    /// What to store with it.
+    pub receipts: Vec<ReceiptKey>,
+    /// Grants to create, as being sent for the first time under `lease`.
+    pub orders: Vec<GrantOrder>,
+    /// The lease of new grants; required when there are `orders`.
+    pub lease: Option<Lease>,
+    /// Grants whose end became known. One that is neither being sent nor uncertain stays as it is.
+    pub results: Vec<gauntlet_domain::GrantResult>,
+    /// Journal rows.
+    pub journal: Vec<JournalEntry>,
+    /// The time of the write, stored with receipts and grants.
+    pub at: Timestamp,
+}
+
+/// How the write of one player ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Durable; the revision is now this.
+    Done {
+        /// The new revision.
+        revision: u64,
+    },
+    /// The revision had moved; nothing of this player was stored.
+    Conflict,
+}
+
+/// Why a store could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached or does not answer in time. Nothing was applied.
+    #[error("{operation}: the database is unavailable")]
+    Unavailable {
+        /// What was being done, such as `player.commit`.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The connection broke during a commit, which may or may not have been applied. Load the
+    /// players again and look for the write ids.
+    #[error("{operation}: the outcome of a commit is unknown")]
+    Unknown {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// A row that cannot be decoded. It is left as it is.
+    #[error("{table}.{column} of {id} is corrupt")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// A row that a newer release wrote in a format that this one must not touch.
+    #[error("{table} {id} was written by a newer release (format {format})")]
+    Newer {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        id: String,
+        /// The format it has.
+        format: u8,
+    },
+    /// The database refused the statement for a reason that repeating does not mend (a value it
+    /// cannot hold, a missing table). Nothing was applied. In a batch, one of its players is the
+    /// culprit.
+    #[error("{operation}: the database refused")]
+    Rejected {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+}
+
+/// The cause of an [`Error`]; for logs, never for callers.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// Whether trying again later may help without anybody mending anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Unknown { .. })
+    }
+}
+
+/// Who may send a grant, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// A name of the sender, unique among replicas and restarts.
+    pub owner: String,
+    /// When others may take over.
+    pub until: Timestamp,
+}
+
+/// Names a grant in the whole store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GrantId {
+    /// Whose.
+    pub player: PlayerKey,
+    /// Which.
+    pub key: GrantKey,
+}
+
+/// A stored grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its name.
+    pub id: GrantId,
+    /// The challenge's id.
+    pub challenge_id: String,
+    /// The goal's id.
+    pub goal_id: String,
+    /// What to hand out.
+    pub reward: Reward,
+    /// When the player asked.
+    pub claimed_at: Timestamp,
+    /// How far it is.
+    pub state: GrantState,
+    /// How many times it was sent, the current one included.
+    pub attempt: u32,
+    /// Who may send it until when; `None` when it has ended.
+    pub lease: Option<Lease>,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Why it failed or is uncertain; empty otherwise.
+    pub reason: String,
+}
+
+/// How far a grant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrantState {
+    /// Attempt `attempt` may be at the platform; whoever holds the lease acts.
+    Sending,
+    /// Handed out.
+    Granted,
+    /// Refused for good.
+    Refused,
+    /// Nobody can tell.
+    Uncertain,
+}
+
+impl GrantState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sending, Self::Granted, Self::Refused, Self::Uncertain];
+
+    /// The word stored in the database and used in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sending => "sending",
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+            Self::Uncertain => "uncertain",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// The state and reason that a known end means.
+    #[must_use]
+    pub fn of_end(end: &GrantEnd) -> (Self, &str) {
+        match end {
+            GrantEnd::Granted => (Self::Granted, ""),
+            GrantEnd::Refused(reason) => (Self::Refused, reason),
+            GrantEnd::Uncertain(reason) => (Self::Uncertain, reason),
+        }
+    }
+}
+
+/// Which grants to list.
+#[derive(Debug, Clone, Default)]
+pub struct GrantFilter {
+    /// Only of this player.
+    pub player: Option<PlayerKey>,
+    /// Only in this state.
+    pub state: Option<GrantState>,
+}
+
+/// When a grant whose attempt failed harmlessly is to be tried again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// Which grant.
+    pub id: GrantId,
+    /// Only if this attempt is still the current one.
+    pub attempt: u32,
+    /// Not before this time.
+    pub not_before: Timestamp,
+    /// Why the attempt failed.
+    pub reason: String,
+}
+
+/// A stored journal row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Whose.
+    pub player: PlayerKey,
+    /// What.
+    pub entry: JournalEntry,
+}
+
+/// What a locked update decided.
+#[derive(Debug)]
+pub enum LockedDecision {
+    /// Nothing to store; the answer given so far is true.
+    Keep,
+    /// Store this; `expected` is the revision that the closure was given.
+    Store(Box<Write>),
+}
+
+/// The function of a locked update: it gets the player as loaded under the lock.
+pub type Locked = Box<dyn FnOnce(Loaded) -> LockedDecision + Send>;
+
+/// How the store's connections are used, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections that may be open at most.
+    pub limit: usize,
+    /// Connections that are open.
+    pub open: usize,
+    /// Open connections that nobody uses.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
+/// A place for players. See the crate's page for the contract.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Applies the migrations that are missing. Safe to call from several replicas at once.
+    /// Answers how many were applied.
+    async fn migrate(&self) -> Result<u32, Error>;
+
+    /// Loads players, answered in the order asked. A key must not be asked for twice in a call.
+    async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error>;
+
+    /// Writes players that are all different, in one transaction, answered in the order given.
+    async fn commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error>;
+
+    /// Loads one player under its row lock, lets `decide` change it and writes the result in the
+    /// same transaction: the last try of a writer that lost too many races. `None`: nothing had
+    /// to be stored. Where the back end cannot lock a row that does not exist, creating it may
+    /// still answer [`Written::Conflict`].
+    async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error>;
+
+    /// Takes over grants whose lease has run out, oldest first: each is answered with a new
+    /// attempt number under the new lease, committed. Two callers never get the same attempt.
+    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error>;
+
+    /// Gives the lease of a failed attempt back, to be taken over at a later time; until then it
+    /// has an empty owner. False when the attempt is not the current one or the grant has ended.
+    async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error>;
+
+    /// Lists grants, oldest first.
+    async fn list_grants(&self, filter: &GrantFilter, limit: u32) -> Result<Vec<Grant>, Error>;
+
+    /// How many grants are being sent, and since when the oldest of them waits.
+    async fn pending_grants(&self) -> Result<(u64, Option<Timestamp>), Error>;
+
+    /// A player's journal rows with a sequence greater than `after`, oldest first.
+    async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error>;
+
+    /// Deletes journal rows older than `before`; answers how many.
+    async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error>;
+
+    /// Starts a new generation of receipts when the current one is 24 hours old, and drops the
+    /// one before the current whole. Receipts therefore live 24 to 48 hours. Answers whether it
+    /// did. Called at start and every minute.
+    async fn rotate_receipts(&self, now: Timestamp) -> Result<bool, Error>;
+
+    /// Gives each goal id its number: the one it has, or the next free one, for good.
+    async fn intern_goals(&self, ids: &[String]) -> Result<HashMap<String, GoalNumber>, Error>;
+
+    /// The version of this catalogue text: the newest version when that has the same text, else
+    /// a new one. Texts that were used before get a new version when they come back, so that a
+    /// greater version is always a later catalogue.
+    async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error>;
+
+    /// The text of a catalogue version.
+    async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error>;
+
+    /// Asks the database for nothing, to see whether it answers.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// How the connections are used.
+    fn pool_status(&self) -> PoolStatus;
+
+    /// Closes all connections after the calls under way have ended.
+    async fn close(&self);
+}

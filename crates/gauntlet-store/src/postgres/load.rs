@@ -1,0 +1,142 @@
+//! Reading players.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Row;
+
+use super::session::{Failure, Session};
+use crate::{
+    contract::{Error, Load, Loaded, PlayerKey, Stored},
+    rows,
+};
+
+const LIVE_ONE: &str =
+    "SELECT player, revision, live FROM player WHERE namespace = $1::text AND player = $2::text";
+const LIVE_MANY: &str =
+    "SELECT player, revision, live FROM player WHERE namespace = $1::text AND player = ANY ($2::text[])";
+// The settled part as a scalar subquery and not as a join: it is looked up by its key whatever the
+// planner thinks of the table's size, in the same snapshot as the live part.
+const BOTH_ONE: &str = "SELECT p.player, p.revision, p.live, \
+     (SELECT s.settled FROM settled s WHERE s.player = p.player AND s.namespace = p.namespace) \
+     FROM player p WHERE p.namespace = $1::text AND p.player = $2::text";
+const BOTH_MANY: &str = "SELECT p.player, p.revision, p.live, \
+     (SELECT s.settled FROM settled s WHERE s.player = p.player AND s.namespace = p.namespace) \
+     FROM player p WHERE p.namespace = $1::text AND p.player = ANY ($2::text[])";
+
+const LOCK: &str = "SELECT 1 FROM player WHERE namespace = $1::text AND player = $2::text FOR UPDATE";
+
+// Scalar subqueries for the same reason: one look into each generation's primary key.
+const RECEIPTS: &str = "SELECT a.place FROM \
+     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) \
+     WITH ORDINALITY AS a(player, namespace, source, kind, id, place) \
+     WHERE coalesce( \
+     (SELECT true FROM receipt_0 r WHERE r.player = a.player AND r.namespace = a.namespace \
+     AND r.source = a.source AND r.kind = a.kind AND r.id = a.id), \
+     (SELECT true FROM receipt_1 r WHERE r.player = a.player AND r.namespace = a.namespace \
+     AND r.source = a.source AND r.kind = a.kind AND r.id = a.id), \
+     false)";
+
+/// Loads players. Receipts are looked up after the documents, by a later snapshot: one that is
+/// missed belongs to a revision that is newer than the one that was read.
+pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+    let mut answers: Vec<Loaded> = players
+        .iter()
+        .map(|load| Loaded { stored: Ok(None), receipts: vec![false; load.receipts.len()] })
+        .collect();
+    // One statement for each namespace and kind of load: usually one.
+    let mut groups: HashMap<(&str, bool), HashMap<&str, usize>> = HashMap::new();
+    for (at, load) in players.iter().enumerate() {
+        let group = groups.entry((load.key.namespace.as_str(), load.settled)).or_default();
+        group.insert(load.key.player.as_str(), at);
+    }
+    for ((namespace, settled), places) in groups {
+        for row in documents(session, namespace, settled, &places).await? {
+            let player: &str = get(&row, 0, session)?;
+            if let Some(at) = places.get(player) {
+                answers[*at].stored = stored(&players[*at].key, &row, settled).map(Some);
+            }
+        }
+    }
+    receipts(session, players, &mut answers).await?;
+    Ok(answers)
+}
+
+/// Locks a player's row until the end of the transaction.
+pub(super) async fn lock(session: &mut Session, key: &PlayerKey) -> Result<(), Failure> {
+    session.read(LOCK, &[&key.namespace, &key.player]).await.map(drop)
+}
+
+async fn documents(
+    session: &mut Session,
+    namespace: &str,
+    settled: bool,
+    places: &HashMap<&str, usize>,
+) -> Result<Vec<Row>, Failure> {
+    let mut names: Vec<&str> = places.keys().copied().collect();
+    if let [name] = names[..] {
+        return session.read(if settled { BOTH_ONE } else { LIVE_ONE }, &[&namespace, &name]).await;
+    }
+    // In the order of the index.
+    names.sort_unstable();
+    session.read(if settled { BOTH_MANY } else { LIVE_MANY }, &[&namespace, &names]).await
+}
+
+fn stored(key: &PlayerKey, row: &Row, settled: bool) -> Result<Stored, Error> {
+    let bad = |column: &'static str| {
+        move |error: tokio_postgres::Error| rows::corrupt("player", column, rows::row_id(key), error)
+    };
+    let revision: i64 = row.try_get(1).map_err(bad("revision"))?;
+    let live: &[u8] = row.try_get(2).map_err(bad("live"))?;
+    let settled = if settled {
+        let bytes: Option<&[u8]> =
+            row.try_get(3).map_err(|error| rows::corrupt("settled", "settled", rows::row_id(key), error))?;
+        Some(bytes)
+    } else {
+        None
+    };
+    rows::decode(key, revision, live, settled)
+}
+
+async fn receipts(session: &mut Session, players: &[Load], answers: &mut [Loaded]) -> Result<(), Error> {
+    let asked: Vec<_> = players
+        .iter()
+        .enumerate()
+        .flat_map(|(player, load)| (0..load.receipts.len()).map(move |receipt| (player, receipt)))
+        .collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let column = |text: fn(&Load, usize) -> &str| -> Vec<&str> {
+        asked.iter().map(|(player, receipt)| text(&players[*player], *receipt)).collect()
+    };
+    let found = session
+        .read(
+            RECEIPTS,
+            &[
+                &column(|load, _| &load.key.player),
+                &column(|load, _| &load.key.namespace),
+                &column(|load, receipt| &load.receipts[receipt].source),
+                &column(|load, receipt| &load.receipts[receipt].kind),
+                &column(|load, receipt| &load.receipts[receipt].id),
+            ],
+        )
+        .await?;
+    for row in found {
+        let place: i64 = get(&row, 0, session)?;
+        // Ordinality counts from 1.
+        if let Some((player, receipt)) = usize::try_from(place - 1).ok().and_then(|at| asked.get(at)) {
+            answers[*player].receipts[*receipt] = true;
+        }
+    }
+    Ok(())
+}
+
+/// A value of an answer of ours that must be there.
+pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    column: usize,
+    session: &Session,
+) -> Result<T, Error> {
+    row.try_get(column)
+        .map_err(|error| Error::Rejected { operation: session.operation(), source: error.into() })
+}

@@ -1,0 +1,171 @@
+//! Writing players, in the writer's transaction.
+
+use gauntlet_domain::{Player, Timestamp};
+use rusqlite::Connection;
+
+use super::connection::failure;
+use crate::{
+    contract::{Error, GrantState, Write, Written},
+    rows::{self, Encoded, Settled},
+};
+
+/// A copy of a write for the other thread, without the document, which travels as bytes.
+pub(super) fn without_document(write: &Write) -> Write {
+    Write {
+        player: Player::default(),
+        key: write.key.clone(),
+        expected: write.expected,
+        settled_changed: write.settled_changed,
+        receipts: write.receipts.clone(),
+        orders: write.orders.clone(),
+        lease: write.lease.clone(),
+        results: write.results.clone(),
+        journal: write.journal.clone(),
+        at: write.at,
+    }
+}
+
+/// Compares and swaps one player, and stores what goes with it.
+pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -> Result<Written, Error> {
+    let all = || -> rusqlite::Result<Written> {
+        if !swap(connection, write, encoded)? {
+            return Ok(Written::Conflict);
+        }
+        settle(connection, write, encoded)?;
+        receipts(connection, write)?;
+        orders(connection, write)?;
+        results(connection, write)?;
+        journal(connection, write)?;
+        Ok(rows::done(write))
+    };
+    all().map_err(|error| failure("player.commit", error))
+}
+
+fn execute(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(params)
+}
+
+fn swap(connection: &Connection, write: &Write, encoded: &Encoded) -> rusqlite::Result<bool> {
+    const UPDATE: &str = "UPDATE player SET revision = revision + 1, live = ?4 \
+         WHERE player = ?1 AND namespace = ?2 AND revision = ?3";
+    const INSERT: &str = "INSERT INTO player (player, namespace, revision, live) VALUES (?1, ?2, 1, ?3) \
+         ON CONFLICT DO NOTHING";
+    let (key, live) = (&write.key, &encoded.live);
+    let changed = match write.expected {
+        Some(revision) => {
+            execute(connection, UPDATE, (&key.player, &key.namespace, rows::wide(revision), live))?
+        }
+        None => execute(connection, INSERT, (&key.player, &key.namespace, live))?,
+    };
+    Ok(changed == 1)
+}
+
+fn settle(connection: &Connection, write: &Write, encoded: &Encoded) -> rusqlite::Result<()> {
+    const PUT: &str = "INSERT INTO settled (player, namespace, settled) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (player, namespace) DO UPDATE SET settled = excluded.settled";
+    const REMOVE: &str = "DELETE FROM settled WHERE player = ?1 AND namespace = ?2";
+    let key = &write.key;
+    match &encoded.settled {
+        Settled::Keep => Ok(0),
+        Settled::Put(bytes) => execute(connection, PUT, (&key.player, &key.namespace, bytes)),
+        Settled::Remove => execute(connection, REMOVE, (&key.player, &key.namespace)),
+    }
+    .map(drop)
+}
+
+fn receipts(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    // Of the two statements, the one whose generation is not current inserts nothing.
+    const INSERT: [&str; 2] = [
+        "INSERT INTO receipt_0 (player, namespace, source, kind, id, at) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6 FROM receipt_generation WHERE current = 0 ON CONFLICT DO NOTHING",
+        "INSERT INTO receipt_1 (player, namespace, source, kind, id, at) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6 FROM receipt_generation WHERE current = 1 ON CONFLICT DO NOTHING",
+    ];
+    let key = &write.key;
+    for receipt in &write.receipts {
+        for sql in INSERT {
+            let (source, kind, id) = (&receipt.source, &receipt.kind, &receipt.id);
+            execute(connection, sql, (&key.player, &key.namespace, source, kind, id, write.at.millis()))?;
+        }
+    }
+    Ok(())
+}
+
+fn orders(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    const INSERT: &str = "INSERT INTO reward_grant (player, namespace, goal, cycle, epoch, challenge_id, \
+         goal_id, reward_kind, reward_id, reward_quantity, state, attempt, lease_owner, lease_until, \
+         claimed_at, created_at, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'sending', 1, ?11, ?12, ?13, ?14, ?14)";
+    // Orders without a lease were refused before.
+    let Some(lease) = &write.lease else { return Ok(()) };
+    for order in &write.orders {
+        execute(
+            connection,
+            INSERT,
+            rusqlite::params![
+                write.key.player,
+                write.key.namespace,
+                rows::goal_column(order.key.goal),
+                order.key.cycle,
+                order.key.epoch,
+                order.challenge_id,
+                order.goal_id,
+                order.reward.kind.as_str(),
+                order.reward.id,
+                order.reward.quantity,
+                lease.owner,
+                lease.until.millis(),
+                order.claimed_at.millis(),
+                write.at.millis(),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn results(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    const UPDATE: &str = "UPDATE reward_grant SET state = ?6, reason = ?7, updated_at = ?8, \
+         lease_owner = NULL, lease_until = NULL WHERE player = ?1 AND namespace = ?2 AND goal = ?3 \
+         AND cycle = ?4 AND epoch = ?5 AND state IN ('sending', 'uncertain')";
+    for result in &write.results {
+        let (state, reason) = GrantState::of_end(&result.end);
+        execute(
+            connection,
+            UPDATE,
+            (
+                &write.key.player,
+                &write.key.namespace,
+                rows::goal_column(result.key.goal),
+                result.key.cycle,
+                result.key.epoch,
+                state.as_str(),
+                reason,
+                write.at.millis(),
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+fn journal(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    const INSERT: &str = "INSERT INTO journal (player, namespace, sequence, at, kind, goals) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    for entry in &write.journal {
+        let goals: Vec<String> = entry.goals.iter().map(|goal| goal.0.to_string()).collect();
+        let goals = format!("[{}]", goals.join(","));
+        let (sequence, at) = (rows::wide(entry.sequence), entry.at.millis());
+        let kind = entry.kind.as_str();
+        execute(connection, INSERT, (&write.key.player, &write.key.namespace, sequence, at, kind, goals))?;
+    }
+    Ok(())
+}
+
+/// Deletes some old journal rows; answers how many. 0: there are no more.
+pub(super) fn prune_step(connection: &Connection, before: Timestamp) -> Result<u64, Error> {
+    // Few enough rows to keep the writer for some milliseconds only.
+    const SQL: &str = "DELETE FROM journal WHERE (player, namespace, sequence) IN ( \
+         SELECT player, namespace, sequence FROM journal WHERE at < ?1 LIMIT 1000)";
+    execute(connection, SQL, [before.millis()])
+        .map(|count| count as u64)
+        .map_err(|error| failure("journal.prune", error))
+}

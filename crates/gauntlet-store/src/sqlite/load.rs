@@ -1,0 +1,102 @@
+//! Reading players and the journal.
+
+use gauntlet_domain::{JournalEntry, JournalKind, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::connection::{failure, value};
+use crate::{
+    contract::{Error, JournalRow, Load, Loaded, PlayerKey, Stored},
+    rows::{self, BadValue},
+};
+
+const LOAD: &str = "player.load";
+
+const RECEIPT: &str = "SELECT EXISTS (SELECT 1 FROM receipt_0 WHERE player = ?1 AND namespace = ?2 \
+     AND source = ?3 AND kind = ?4 AND id = ?5) \
+     OR EXISTS (SELECT 1 FROM receipt_1 WHERE player = ?1 AND namespace = ?2 \
+     AND source = ?3 AND kind = ?4 AND id = ?5)";
+
+/// Loads a player; the caller holds a transaction, so all of it is one snapshot.
+pub(super) fn load(connection: &Connection, load: &Load) -> Result<Loaded, Error> {
+    let failed = |error| failure(LOAD, error);
+    let key = &load.key;
+    let stored = document(connection, key, load.settled).map_err(failed)?;
+    let receipts = load
+        .receipts
+        .iter()
+        .map(|receipt| {
+            let params = (&key.player, &key.namespace, &receipt.source, &receipt.kind, &receipt.id);
+            value(connection, RECEIPT, params).map(|found| found == Some(true))
+        })
+        .collect::<rusqlite::Result<_>>()
+        .map_err(failed)?;
+    Ok(Loaded { stored: stored.transpose(), receipts })
+}
+
+fn document(
+    connection: &Connection,
+    key: &PlayerKey,
+    settled: bool,
+) -> rusqlite::Result<Option<Result<Stored, Error>>> {
+    let params = (&key.player, &key.namespace);
+    let bytes = if settled {
+        value::<Vec<u8>>(
+            connection,
+            "SELECT settled FROM settled WHERE player = ?1 AND namespace = ?2",
+            params,
+        )?
+    } else {
+        None
+    };
+    connection
+        .prepare_cached("SELECT revision, live FROM player WHERE player = ?1 AND namespace = ?2")?
+        .query_row(params, |row| {
+            let revision = row.get(0)?;
+            // Decoded where SQLite has it.
+            let live = row.get_ref(1)?.as_blob()?;
+            Ok(rows::decode(key, revision, live, settled.then_some(bytes.as_deref())))
+        })
+        .optional()
+}
+
+/// A player's journal rows after a sequence number.
+pub(super) fn journal(
+    connection: &Connection,
+    player: &PlayerKey,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<JournalRow>, Error> {
+    const SQL: &str = "SELECT sequence, at, kind, goals FROM journal WHERE player = ?1 AND namespace = ?2 \
+         AND sequence > ?3 ORDER BY sequence LIMIT ?4";
+    let read = || -> rusqlite::Result<Vec<(i64, i64, String, String)>> {
+        let mut statement = connection.prepare_cached(SQL)?;
+        let params = (&player.player, &player.namespace, rows::wide(after), limit);
+        let found =
+            statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        found.collect()
+    };
+    let found = read().map_err(|error| failure("journal.read", error))?;
+    found.into_iter().map(|row| journal_row(player, row)).collect()
+}
+
+fn journal_row(
+    player: &PlayerKey,
+    (sequence, at, kind, goals): (i64, i64, String, String),
+) -> Result<JournalRow, Error> {
+    let id = || format!("{}/{sequence}", rows::row_id(player));
+    let numbers: Vec<i64> =
+        serde_json::from_str(&goals).map_err(|error| rows::corrupt("journal", "goals", id(), error))?;
+    let goals = numbers
+        .into_iter()
+        .map(|goal| {
+            let bad = || rows::corrupt("journal", "goals", id(), BadValue(goal.to_string()));
+            rows::goal_from(goal).ok_or_else(bad)
+        })
+        .collect::<Result<_, _>>()?;
+    let kind = JournalKind::from_word(&kind)
+        .ok_or_else(|| rows::corrupt("journal", "kind", id(), BadValue(kind)))?;
+    let number =
+        u64::try_from(sequence).map_err(|error| rows::corrupt("journal", "sequence", id(), error))?;
+    let entry = JournalEntry { sequence: number, at: Timestamp::from_millis(at), kind, goals };
+    Ok(JournalRow { player: player.clone(), entry })
+}

@@ -1,0 +1,10 @@
+//! The store's contract, on every back end.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "all of it is test code, helpers included")]
+
+mod conformance;
+mod fixture;
+mod make;
+mod migrations;
+mod postgres;
+mod sqlite;

@@ -1,0 +1,14 @@
+//! What the tests of several crates need: a real PostgreSQL that belongs to the test process.
+//!
+//! A test that cannot have its database fails; it is never skipped.
+
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "test support: what it needs and cannot have must fail the test, with the reason"
+)]
+
+mod binaries;
+mod cluster;
+
+pub use cluster::{Database, PgCluster};
