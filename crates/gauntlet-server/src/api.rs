@@ -1,0 +1,204 @@
+//! The use cases of the player API. HTTP and gRPC call these functions and nothing else; no rule
+//! and no status code stands here.
+
+use std::sync::Arc;
+
+use gauntlet_domain::{Catalogue, ChallengeIndex, Command, Reply, limits::check_id};
+use gauntlet_proto::service as proto;
+use gauntlet_store::PlayerKey;
+
+use crate::{
+    core::Core,
+    error::{ApiError, Reason},
+    rewards::Rewards,
+    shards::Shards,
+};
+
+mod browse;
+mod messages;
+mod rotation;
+
+pub use browse::Browse;
+pub(crate) use messages::{goal_message, seconds_until};
+
+/// Who asks: the player that the request's credentials prove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The player's id, checked.
+    pub player: String,
+}
+
+/// The player API.
+#[derive(Debug, Clone)]
+pub struct Api {
+    core: Arc<Core>,
+    shards: Shards,
+    rewards: Rewards,
+}
+
+impl Api {
+    /// The API over running shards and reward senders.
+    #[must_use]
+    pub const fn new(core: Arc<Core>, shards: Shards, rewards: Rewards) -> Self {
+        Self { core, shards, rewards }
+    }
+
+    /// What the player sees: all challenges, or one.
+    ///
+    /// # Errors
+    /// An unknown challenge, or a store that does not answer.
+    pub async fn browse(
+        &self,
+        caller: &Caller,
+        challenge: Option<&str>,
+        active_only: bool,
+    ) -> Result<Browse, ApiError> {
+        let catalogue = self.core.catalogue();
+        let challenge = challenge.map(|id| find_challenge(&catalogue, id)).transpose()?;
+        let stored = self.core.read(self.key(caller)).await?;
+        let now = self.core.now();
+        Ok(Browse { catalogue, stored, challenge, active_only, now, player: caller.player.clone() })
+    }
+
+    /// Assigns default goals and answers the active ones. A player for whom nothing changes costs
+    /// one read and no write.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
+        let catalogue = self.core.catalogue();
+        let stored = self.core.read(self.key(caller)).await?;
+        if let Some(reply) = self.core.preview(stored.as_ref(), &Command::Initialize, &catalogue) {
+            return Ok(messages::initialized(&catalogue, reply));
+        }
+        let (reply, catalogue) = self.call(caller, Command::Initialize).await?;
+        Ok(messages::initialized(&catalogue, reply))
+    }
+
+    /// Makes a goal active or inactive.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub async fn set_goal_active(
+        &self,
+        caller: &Caller,
+        request: proto::SetGoalActiveRequest,
+    ) -> Result<proto::SetGoalActiveResponse, ApiError> {
+        check_ids(&[("challenge_id", &request.challenge_id), ("goal_id", &request.goal_id)])?;
+        let command = Command::SetActive {
+            challenge: request.challenge_id,
+            goal: request.goal_id,
+            active: request.is_active,
+        };
+        let (reply, catalogue) = self.call(caller, command).await?;
+        Ok(messages::active_set(&catalogue, reply))
+    }
+
+    /// Activates goals that the player names.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub async fn batch_select(
+        &self,
+        caller: &Caller,
+        request: proto::BatchSelectRequest,
+    ) -> Result<proto::GoalSelectionResponse, ApiError> {
+        check_ids(&[("challenge_id", &request.challenge_id)])?;
+        for id in &request.goal_ids {
+            check_ids(&[("goal_ids", id)])?;
+        }
+        let challenge_id = request.challenge_id.clone();
+        let command = Command::BatchSelect {
+            challenge: request.challenge_id,
+            goals: request.goal_ids,
+            replace_existing: request.replace_existing,
+        };
+        let (reply, catalogue) = self.call(caller, command).await?;
+        Ok(messages::selected(&catalogue, challenge_id, reply))
+    }
+
+    /// Activates goals that are drawn.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub async fn random_select(
+        &self,
+        caller: &Caller,
+        request: proto::RandomSelectRequest,
+    ) -> Result<proto::GoalSelectionResponse, ApiError> {
+        check_ids(&[("challenge_id", &request.challenge_id)])?;
+        let challenge_id = request.challenge_id.clone();
+        let command = Command::RandomSelect {
+            challenge: request.challenge_id,
+            count: request.count,
+            replace_existing: request.replace_existing,
+            exclude_active: request.exclude_active,
+        };
+        let (reply, catalogue) = self.call(caller, command).await?;
+        Ok(messages::selected(&catalogue, challenge_id, reply))
+    }
+
+    /// Claims a reward and waits for its grant.
+    ///
+    /// # Errors
+    /// See [`Api::call`]; and `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the
+    /// grant ends.
+    pub async fn claim(
+        &self,
+        caller: &Caller,
+        request: proto::ClaimRewardRequest,
+    ) -> Result<proto::ClaimRewardResponse, ApiError> {
+        check_ids(&[("challenge_id", &request.challenge_id), ("goal_id", &request.goal_id)])?;
+        let claimed = self.rewards.claim(self.key(caller), request.challenge_id, request.goal_id).await?;
+        Ok(messages::claimed(&claimed))
+    }
+
+    /// How a challenge rotates.
+    ///
+    /// # Errors
+    /// An unknown challenge.
+    pub fn rotation_status(
+        &self,
+        request: &proto::GetRotationStatusRequest,
+    ) -> Result<proto::GetRotationStatusResponse, ApiError> {
+        let catalogue = self.core.catalogue();
+        let challenge = find_challenge(&catalogue, &request.challenge_id)?;
+        Ok(rotation::status(&catalogue, challenge))
+    }
+
+    /// Whether the service can do its work: `healthy` when the database answers.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn health(&self) -> Result<proto::HealthCheckResponse, ApiError> {
+        self.core.ping().await?;
+        Ok(proto::HealthCheckResponse { status: "healthy".into() })
+    }
+
+    /// Runs a command in the player's shard.
+    ///
+    /// # Errors
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
+    async fn call(&self, caller: &Caller, command: Command) -> Result<(Reply, Arc<Catalogue>), ApiError> {
+        Ok(self.shards.call(self.key(caller), command).await?)
+    }
+
+    fn key(&self, caller: &Caller) -> PlayerKey {
+        self.core.key(&caller.player)
+    }
+}
+
+fn find_challenge(catalogue: &Catalogue, id: &str) -> Result<ChallengeIndex, ApiError> {
+    check_ids(&[("challenge_id", id)])?;
+    catalogue.find_challenge(id).ok_or_else(|| {
+        ApiError::new(Reason::ChallengeNotFound, format!("challenge {id:?} does not exist"))
+            .with("challenge_id", id)
+    })
+}
+
+fn check_ids(ids: &[(&'static str, &str)]) -> Result<(), ApiError> {
+    for (field, id) in ids {
+        check_id(id).map_err(|problem| ApiError::invalid(field, problem))?;
+    }
+    Ok(())
+}

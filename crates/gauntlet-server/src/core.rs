@@ -1,0 +1,218 @@
+//! What every part of a running server shares: the store, the catalogue in use, the clock, the
+//! random source and the metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide};
+use gauntlet_store::{Error as StoreError, Lease, Load, PlayerKey, Store, Stored};
+
+use crate::{
+    clock::{Clock, Random},
+    error::{ApiError, Reason},
+    metrics::Metrics,
+};
+
+/// How long a grant's lease outlives the two calls that a sender may make (a search and the
+/// grant): the time to record the result.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What every part of a running server shares.
+#[derive(Debug)]
+pub struct Core {
+    store: Arc<dyn Store>,
+    catalogue: ArcSwap<Catalogue>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    metrics: Arc<Metrics>,
+    namespace: String,
+    late_window: Duration,
+    grant_deadline: Duration,
+    /// Names this process in leases.
+    instance: String,
+}
+
+/// What a [`Core`] is made of.
+#[derive(Debug)]
+pub struct CoreParts {
+    /// Where players live.
+    pub store: Arc<dyn Store>,
+    /// The catalogue to begin with; its goals are interned.
+    pub catalogue: Arc<Catalogue>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random numbers come from.
+    pub random: Arc<dyn Random>,
+    /// Where figures go.
+    pub metrics: Arc<Metrics>,
+    /// The game's namespace.
+    pub namespace: String,
+    /// How late an event may come and still count for its own time.
+    pub late_window: Duration,
+    /// How long one call to the reward platform may take.
+    pub grant_deadline: Duration,
+}
+
+impl Core {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: CoreParts) -> Self {
+        let instance = format!("{:016x}", parts.random.number());
+        parts.metrics.catalogue(parts.catalogue.version());
+        Self {
+            store: parts.store,
+            catalogue: ArcSwap::new(parts.catalogue),
+            clock: parts.clock,
+            random: parts.random,
+            metrics: parts.metrics,
+            namespace: parts.namespace,
+            late_window: parts.late_window,
+            grant_deadline: parts.grant_deadline,
+            instance,
+        }
+    }
+
+    /// Where players live.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Where figures go.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The catalogue in use; a request keeps the one that it began with.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// The current time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new random number, never 0.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.random.number()
+    }
+
+    /// The game's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// How long one call to the reward platform may take.
+    #[must_use]
+    pub const fn grant_deadline(&self) -> Duration {
+        self.grant_deadline
+    }
+
+    /// The name of a player in the store.
+    #[must_use]
+    pub fn key(&self, player: &str) -> PlayerKey {
+        PlayerKey { player: player.to_owned(), namespace: self.namespace.clone() }
+    }
+
+    /// A lease of this process that begins now.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        let length = self.grant_deadline * 2 + LEASE_MARGIN;
+        Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
+    }
+
+    /// What the rules may look at, at this moment.
+    #[must_use]
+    pub fn context<'a>(&self, catalogue: &'a Catalogue) -> Context<'a> {
+        Context { catalogue, now: self.now(), seed: self.random(), late_window_ms: millis(self.late_window) }
+    }
+
+    /// Reads one whole player.
+    ///
+    /// # Errors
+    /// A store that does not answer, a document that cannot be read, or one that was written
+    /// with a newer catalogue than this replica has.
+    pub async fn read(&self, key: PlayerKey) -> Result<Option<Stored>, ApiError> {
+        let load = Load { key, settled: true, receipts: Vec::new() };
+        let loaded = self.store.load(std::slice::from_ref(&load)).await;
+        let stored = match loaded.map(|mut loaded| loaded.pop()) {
+            Ok(Some(loaded)) => loaded.stored,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let stored = stored.map_err(|error| self.failed(&error))?;
+        if let Some(stored) = &stored {
+            check_catalogue(&stored.player, &self.catalogue())?;
+        }
+        Ok(stored)
+    }
+
+    /// What a command would answer, if it would change nothing; `None` when it has to be carried
+    /// out.
+    #[must_use]
+    pub fn preview(
+        &self,
+        stored: Option<&Stored>,
+        command: &Command,
+        catalogue: &Catalogue,
+    ) -> Option<Reply> {
+        let before = stored.map_or_else(Player::new, |stored| stored.player.clone());
+        let mut player = before.clone();
+        let mut effects = Effects::default();
+        let reply = decide(&mut player, command, &self.context(catalogue), &mut effects).ok()?;
+        (player == before && effects.is_empty()).then_some(reply)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), ApiError> {
+        self.store.ping().await.map_err(|error| self.failed(&error))
+    }
+
+    /// Logs and counts a failure of the store, and answers what the caller may know of it.
+    pub fn failed(&self, error: &StoreError) -> ApiError {
+        self.metrics.store_error(error);
+        tracing::error!(error = %Chain(error), "the store failed");
+        ApiError::from(error)
+    }
+}
+
+/// Refuses a document that was written with a newer catalogue: this replica does not know all of
+/// its goals, so it must not answer for them.
+pub(crate) fn check_catalogue(player: &Player, catalogue: &Catalogue) -> Result<(), ApiError> {
+    if player.head.catalogue_version <= catalogue.version() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Reason::StoreUnavailable,
+        "the player was written with a newer catalogue than this replica has; try again later",
+    ))
+}
+
+/// Milliseconds for calculations with [`Timestamp`].
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// An error with its causes on one line, for logs.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

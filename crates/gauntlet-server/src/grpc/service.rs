@@ -1,0 +1,110 @@
+//! The player API over gRPC: extract, authorise, one use case, reply.
+
+use gauntlet_proto::service::{self as proto, service_server};
+use tonic::{Request, Response, Status};
+
+use super::status::status;
+use crate::{
+    api::{Api, Caller},
+    auth::AuthMode,
+    error::{ApiError, Reason},
+};
+
+type Reply<T> = Result<Response<T>, Status>;
+
+/// The service `service.Service`.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    api: Api,
+    auth: AuthMode,
+}
+
+impl Service {
+    pub(super) const fn new(api: Api, auth: AuthMode) -> Self {
+        Self { api, auth }
+    }
+
+    /// The caller and the message of a request.
+    fn open<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
+        let caller = self.auth.caller(request.metadata().as_ref()).map_err(status)?;
+        Ok((caller, request.into_inner()))
+    }
+}
+
+fn reply<T>(result: Result<T, ApiError>) -> Reply<T> {
+    result.map(Response::new).map_err(status)
+}
+
+#[tonic::async_trait]
+impl service_server::Service for Service {
+    async fn get_user_challenges(
+        &self,
+        request: Request<proto::GetChallengesRequest>,
+    ) -> Reply<proto::GetChallengesResponse> {
+        let (caller, request) = self.open(request)?;
+        let browse = self.api.browse(&caller, None, request.active_only).await;
+        reply(browse.map(|browse| proto::GetChallengesResponse { challenges: browse.messages() }))
+    }
+
+    async fn get_user_challenge(
+        &self,
+        request: Request<proto::GetChallengeRequest>,
+    ) -> Reply<proto::Challenge> {
+        let (caller, request) = self.open(request)?;
+        let browse = self.api.browse(&caller, Some(&request.challenge_id), request.active_only).await;
+        let nothing = || ApiError::new(Reason::Internal, "the service found a challenge and lost it");
+        reply(browse.and_then(|browse| browse.messages().pop().ok_or_else(nothing)))
+    }
+
+    async fn initialize_player(
+        &self,
+        request: Request<proto::InitializeRequest>,
+    ) -> Reply<proto::InitializeResponse> {
+        let (caller, _) = self.open(request)?;
+        reply(self.api.initialize(&caller).await)
+    }
+
+    async fn set_goal_active(
+        &self,
+        request: Request<proto::SetGoalActiveRequest>,
+    ) -> Reply<proto::SetGoalActiveResponse> {
+        let (caller, request) = self.open(request)?;
+        reply(self.api.set_goal_active(&caller, request).await)
+    }
+
+    async fn claim_goal_reward(
+        &self,
+        request: Request<proto::ClaimRewardRequest>,
+    ) -> Reply<proto::ClaimRewardResponse> {
+        let (caller, request) = self.open(request)?;
+        reply(self.api.claim(&caller, request).await)
+    }
+
+    async fn batch_select_goals(
+        &self,
+        request: Request<proto::BatchSelectRequest>,
+    ) -> Reply<proto::GoalSelectionResponse> {
+        let (caller, request) = self.open(request)?;
+        reply(self.api.batch_select(&caller, request).await)
+    }
+
+    async fn random_select_goals(
+        &self,
+        request: Request<proto::RandomSelectRequest>,
+    ) -> Reply<proto::GoalSelectionResponse> {
+        let (caller, request) = self.open(request)?;
+        reply(self.api.random_select(&caller, request).await)
+    }
+
+    async fn get_rotation_status(
+        &self,
+        request: Request<proto::GetRotationStatusRequest>,
+    ) -> Reply<proto::GetRotationStatusResponse> {
+        let (_, request) = self.open(request)?;
+        reply(self.api.rotation_status(&request))
+    }
+
+    async fn health_check(&self, _: Request<proto::HealthCheckRequest>) -> Reply<proto::HealthCheckResponse> {
+        reply(self.api.health().await)
+    }
+}

@@ -1,0 +1,162 @@
+//! Many events on one call, each with an answer of its own.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures_util::{Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use gauntlet_proto::events::{Ack, Event, event, event_stream_server};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::observe::STREAMED_EVENT;
+use crate::{
+    core::Core,
+    error::{ApiError, Code},
+    ingest::Ingest,
+    server::FaceState,
+};
+
+/// Most events of one stream that wait for their answer. Beyond it the sender is held back by
+/// flow control. Enough to fill several commits; too many would fill the queues of other senders.
+const MAX_IN_FLIGHT: usize = 4096;
+
+/// The service `gauntlet.events.v1.EventStream`.
+#[derive(Debug, Clone)]
+pub(super) struct Events {
+    ingest: Ingest,
+    core: Arc<Core>,
+    stop: CancellationToken,
+}
+
+impl Events {
+    pub(super) fn new(face: &FaceState) -> Self {
+        Self { ingest: face.ingest.clone(), core: Arc::clone(&face.core), stop: face.stop.clone() }
+    }
+}
+
+#[tonic::async_trait]
+impl event_stream_server::EventStream for Events {
+    type PublishStream = Pin<Box<dyn Stream<Item = Result<Ack, Status>> + Send>>;
+
+    async fn publish(
+        &self,
+        request: Request<Streaming<Event>>,
+    ) -> Result<Response<Self::PublishStream>, Status> {
+        let (ingest, core) = (self.ingest.clone(), Arc::clone(&self.core));
+        let answer = move |event| answer(ingest.clone(), Arc::clone(&core), event);
+        Ok(Response::new(Box::pin(Answers::new(request.into_inner(), self.stop.clone(), answer))))
+    }
+}
+
+/// Takes one event.
+async fn answer(ingest: Ingest, core: Arc<Core>, event: Event) -> Ack {
+    let started = Instant::now();
+    let result = match event.event {
+        Some(event::Event::UserLoggedIn(login)) => ingest.login(login).await,
+        Some(event::Event::StatItemUpdated(stat)) => ingest.stat(stat).await,
+        None => Err(ingest.malformed_cloud_event("the event is empty or of an unknown kind")),
+    };
+    let (code, reason) = match &result {
+        Ok(()) => ("OK", "OK"),
+        Err(error) => (error.code().as_str(), error.reason.as_str()),
+    };
+    core.metrics().request("grpc", STREAMED_EVENT, code, reason, started.elapsed());
+    ack(event.sequence, result)
+}
+
+fn ack(sequence: u64, result: Result<(), ApiError>) -> Ack {
+    match result {
+        Ok(()) => Ack { sequence, ..Ack::default() },
+        Err(error) => Ack {
+            sequence,
+            code: code_number(error.code()),
+            reason: error.reason.as_str().into(),
+            message: error.message,
+        },
+    }
+}
+
+fn code_number(code: Code) -> i32 {
+    i32::from(code as u8)
+}
+
+/// The answers to a stream of events, in the order in which they are known. Events are begun in
+/// their own order, each before the next is read.
+///
+/// It ends when the sender has ended and every event is answered. When the server stops, it reads
+/// no more, answers what it has read and ends with `UNAVAILABLE`: the sender knows by the answers
+/// which events to send elsewhere.
+struct Answers<S, F> {
+    /// `None` when nothing more is read.
+    events: Option<S>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    answer: F,
+    running: FuturesUnordered<BoxFuture<'static, Ack>>,
+    /// What the call ends with, if not with success.
+    end: Option<Status>,
+}
+
+impl<S, F> Answers<S, F> {
+    fn new(events: S, stop: CancellationToken, answer: F) -> Self {
+        Self {
+            events: Some(events),
+            stop: Box::pin(stop.cancelled_owned()),
+            answer,
+            running: FuturesUnordered::new(),
+            end: None,
+        }
+    }
+}
+
+impl<S, F, A> Answers<S, F>
+where
+    S: Stream<Item = Result<Event, Status>> + Unpin,
+    F: Fn(Event) -> A,
+    A: Future<Output = Ack> + Send + 'static,
+{
+    /// Begins all events that are there, as far as there is room.
+    fn read(&mut self, cx: &mut Context<'_>) {
+        let Some(events) = &mut self.events else { return };
+        if self.stop.as_mut().poll(cx).is_ready() {
+            self.events = None;
+            self.end = Some(Status::unavailable("the server stops; events without an answer were not read"));
+            return;
+        }
+        while self.running.len() < MAX_IN_FLIGHT {
+            match events.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(event))) => self.running.push(Box::pin((self.answer)(event))),
+                Poll::Ready(ended) => {
+                    self.end = ended.and_then(Result::err);
+                    self.events = None;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+}
+
+impl<S, F, A> Stream for Answers<S, F>
+where
+    S: Stream<Item = Result<Event, Status>> + Unpin,
+    F: Fn(Event) -> A + Unpin,
+    A: Future<Output = Ack> + Send + 'static,
+{
+    type Item = Result<Ack, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.read(cx);
+        match self.running.poll_next_unpin(cx) {
+            Poll::Ready(Some(ack)) => Poll::Ready(Some(Ok(ack))),
+            Poll::Ready(None) if self.events.is_none() => Poll::Ready(self.end.take().map(Err)),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Operations: metrics and probes, on a port that players do not see.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+
+use super::reply::{Json, json_bytes};
+use crate::{error::ApiError, ingest::Malformed, metrics::CONTENT_TYPE as METRICS_TYPE, server::FaceState};
+
+/// Metrics, probes, and malformed events.
+pub(crate) fn router(face: &FaceState) -> Router {
+    const METRICS: &str = "/metrics";
+    const HEALTH: &str = "/healthz";
+    const READY: &str = "/readyz";
+    const MALFORMED: &str = "/events/malformed";
+    let router = Router::new()
+        .route(METRICS, get(metrics))
+        .route(HEALTH, get(health))
+        .route(READY, get(ready))
+        .route(MALFORMED, get(malformed));
+    let labels = [METRICS, HEALTH, READY, MALFORMED].map(|path| (path.to_owned(), path));
+    super::finish(router, face, labels.into()).with_state(face.clone())
+}
+
+async fn metrics(State(face): State<FaceState>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, METRICS_TYPE)], face.render_metrics())
+}
+
+/// Whether the process can do its work.
+async fn health(State(face): State<FaceState>) -> Result<impl IntoResponse, ApiError> {
+    face.api.health().await.map(Json)
+}
+
+/// Whether load balancers should send requests here.
+async fn ready(State(face): State<FaceState>) -> Response {
+    let (status, word) = if face.readiness.is_ready() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    json_bytes(status, json!({ "status": word }).to_string())
+}
+
+async fn malformed(State(face): State<FaceState>) -> Json<Vec<Malformed>> {
+    Json(face.ingest.malformed())
+}

@@ -1,0 +1,242 @@
+//! Events in: checks what the platform sends, and hands it to the player's shard.
+//!
+//! An event is answered OK only when what it changed is durable, or when a read in its batch has
+//! shown that it changes nothing. Events that no goal can use are answered without the store.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use gauntlet_domain::{
+    Event, EventOutcome, EventWhat, ReceiptKey, Timestamp,
+    limits::{MAX_ID_CHARS, check_id},
+};
+use gauntlet_proto::{iam::UserLoggedIn, statistic::StatItemUpdated};
+use serde::Serialize;
+
+use crate::{
+    core::Core,
+    error::{ApiError, Reason},
+    metrics::{EventKind, EventResult},
+    shards::Shards,
+};
+
+mod cloud_event;
+
+pub use cloud_event::{CloudEvent, LOGIN_TYPE, STAT_TYPE};
+
+/// How many malformed events are kept for inspection; the newest push out the oldest.
+const MALFORMED_KEPT: usize = 100;
+/// Receipts of platform events name the service as their source.
+const IAM_SOURCE: &str = "accelbyte.iam.account.v1";
+const STATISTIC_SOURCE: &str = "accelbyte.social.statistic.v1";
+
+/// An event that could not be understood, as kept for inspection.
+#[derive(Debug, Clone, Serialize)]
+pub struct Malformed {
+    /// When it came, RFC 3339.
+    pub received_at: String,
+    /// `login`, `stat` or `unknown`.
+    pub kind: &'static str,
+    /// What is wrong with it, in one word as in the metric.
+    pub problem: &'static str,
+    /// What is wrong with it, for people.
+    pub message: String,
+    /// Its id, cut to 100 characters.
+    pub event_id: String,
+    /// Its player, cut to 100 characters.
+    pub player: String,
+}
+
+/// Takes events from every face.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    core: Arc<Core>,
+    shards: Shards,
+    malformed: Arc<Mutex<VecDeque<Malformed>>>,
+}
+
+/// An event before it was checked, whatever it came in.
+#[derive(Debug)]
+struct Raw {
+    kind: EventKind,
+    player: String,
+    namespace: String,
+    timestamp: String,
+    key: ReceiptKey,
+    what: EventWhat,
+}
+
+/// What is wrong with an event.
+struct Problem {
+    word: &'static str,
+    message: String,
+}
+
+impl Problem {
+    fn new(word: &'static str, message: impl Into<String>) -> Self {
+        Self { word, message: message.into() }
+    }
+}
+
+impl Ingest {
+    /// Takes events for running shards.
+    #[must_use]
+    pub fn new(core: Arc<Core>, shards: Shards) -> Self {
+        Self { core, shards, malformed: Arc::default() }
+    }
+
+    /// A login from the platform.
+    ///
+    /// # Errors
+    /// Malformed events, a full queue, a store that does not answer.
+    pub async fn login(&self, event: UserLoggedIn) -> Result<(), ApiError> {
+        let key = ReceiptKey { source: IAM_SOURCE.into(), kind: LOGIN_TYPE.into(), id: event.id };
+        self.accept(Raw {
+            kind: EventKind::Login,
+            player: event.user_id,
+            namespace: event.namespace,
+            timestamp: event.timestamp,
+            key,
+            what: EventWhat::Login,
+        })
+        .await
+    }
+
+    /// A changed statistic from the platform. Fields of the message win over the same fields of
+    /// its payload; both set and different is malformed.
+    ///
+    /// # Errors
+    /// Malformed events, a full queue, a store that does not answer.
+    pub async fn stat(&self, event: StatItemUpdated) -> Result<(), ApiError> {
+        let Some(item) = event.payload else {
+            let problem = Problem::new("missing_payload", "payload is missing");
+            return Err(self.refuse(EventKind::Stat, &event.id, &event.user_id, problem));
+        };
+        let merged = merge(&event.user_id, &item.user_id, "user_id").and_then(|player| {
+            merge(&event.namespace, &item.namespace, "namespace").map(|namespace| (player, namespace))
+        });
+        let (player, namespace) =
+            merged.map_err(|problem| self.refuse(EventKind::Stat, &event.id, &event.user_id, problem))?;
+        self.accept(Raw {
+            kind: EventKind::Stat,
+            player,
+            namespace,
+            timestamp: event.timestamp,
+            key: ReceiptKey { source: STATISTIC_SOURCE.into(), kind: STAT_TYPE.into(), id: event.id },
+            what: EventWhat::Stat { code: item.stat_code, value: item.latest_value, increment: item.inc },
+        })
+        .await
+    }
+
+    /// A `CloudEvents` event.
+    ///
+    /// # Errors
+    /// Malformed events, a full queue, a store that does not answer.
+    pub async fn cloud_event(&self, event: CloudEvent) -> Result<(), ApiError> {
+        match event.into_raw() {
+            Ok(raw) => self.accept(raw).await,
+            Err((id, player, problem)) => Err(self.refuse(EventKind::Unknown, &id, &player, problem)),
+        }
+    }
+
+    /// Counts a `CloudEvents` event that could not even be read, and answers for it.
+    #[must_use]
+    pub fn malformed_cloud_event(&self, why: &str) -> ApiError {
+        self.refuse(EventKind::Unknown, "", "", Problem::new("unreadable", why))
+    }
+
+    /// The newest malformed events, newest first.
+    #[must_use]
+    pub fn malformed(&self) -> Vec<Malformed> {
+        self.list().iter().rev().cloned().collect()
+    }
+
+    async fn accept(&self, raw: Raw) -> Result<(), ApiError> {
+        let kind = raw.kind;
+        let count = |result| self.core.metrics().event(kind, result);
+        if !raw.namespace.is_empty() && raw.namespace != self.core.namespace() {
+            count(EventResult::OtherNamespace);
+            return Ok(());
+        }
+        let at = check(&raw, self.core.now())
+            .map_err(|problem| self.refuse(kind, &raw.key.id, &raw.player, problem))?;
+        if raw.what.trigger(&self.core.catalogue()).is_none() {
+            count(EventResult::Unused);
+            return Ok(());
+        }
+        let (id, player) = (raw.key.id.clone(), raw.player.clone());
+        let event = Event { what: raw.what, key: raw.key, at };
+        match self.shards.event(self.core.key(&player), event).await {
+            Ok(EventOutcome::Counted) => count(EventResult::Counted),
+            Ok(EventOutcome::Unchanged) => count(EventResult::Unchanged),
+            Ok(EventOutcome::NeedsId) => {
+                let problem =
+                    Problem::new("missing_id", "id is empty, and a goal counts these events one by one");
+                return Err(self.refuse(kind, &id, &player, problem));
+            }
+            Err(error) => {
+                count(EventResult::Refused(error.reason));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, kind: EventKind, id: &str, player: &str, problem: Problem) -> ApiError {
+        self.core.metrics().malformed(kind, problem.word);
+        let cut = |text: &str| text.chars().take(MAX_ID_CHARS).collect::<String>();
+        let mut list = self.list();
+        if list.len() == MALFORMED_KEPT {
+            list.pop_front();
+        }
+        list.push_back(Malformed {
+            received_at: self.core.now().to_rfc3339(),
+            kind: kind.as_str(),
+            problem: problem.word,
+            message: problem.message.clone(),
+            event_id: cut(id),
+            player: cut(player),
+        });
+        ApiError::new(Reason::InvalidInput, problem.message).with("problem", problem.word)
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<Malformed>> {
+        self.malformed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The field of the message, else that of its payload.
+fn merge(message: &str, payload: &str, field: &'static str) -> Result<String, Problem> {
+    match (message, payload) {
+        (one, "") | ("", one) => Ok(one.to_owned()),
+        (one, other) if one == other => Ok(one.to_owned()),
+        _ => Err(Problem::new(
+            "contradiction",
+            format!("{field} of the message and of its payload are different"),
+        )),
+    }
+}
+
+/// Checks ids and numbers; answers the event's time. An event without a time happened now.
+fn check(raw: &Raw, now: Timestamp) -> Result<Timestamp, Problem> {
+    check_id(&raw.player).map_err(|problem| Problem::new("bad_user_id", format!("user_id {problem}")))?;
+    if !raw.key.id.is_empty() {
+        check_id(&raw.key.id).map_err(|problem| Problem::new("bad_id", format!("id {problem}")))?;
+    }
+    if let EventWhat::Stat { code, value, increment } = &raw.what {
+        check_id(code).map_err(|problem| Problem::new("bad_stat_code", format!("stat_code {problem}")))?;
+        if !value.is_finite() || !increment.is_finite() {
+            return Err(Problem::new("bad_value", "latest_value and inc must be finite numbers"));
+        }
+    }
+    if raw.timestamp.is_empty() {
+        return Ok(now);
+    }
+    Timestamp::parse(&raw.timestamp)
+        .map_err(|problem| Problem::new("bad_timestamp", format!("timestamp is {problem}")))
+}
+
+#[cfg(test)]
+mod tests;

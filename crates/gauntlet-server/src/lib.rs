@@ -1,0 +1,29 @@
+//! The service: HTTP and gRPC faces, use cases, event ingestion, rewards, and the life of it all.
+//!
+//! ```text
+//! http, grpc ──> api, ingest ──> shards ──> store
+//!      │              └────────> rewards ──> the reward platform
+//!    net, auth
+//! ```
+//!
+//! [`Server::start`] binds the listeners first and then serves them, so that tests use port 0 and
+//! nobody has to wait. Two servers can run in one process: there is no global state.
+
+pub mod api;
+pub mod auth;
+pub mod catalogue;
+pub mod clock;
+mod core;
+pub mod error;
+mod grpc;
+mod http;
+pub mod ingest;
+pub mod lifecycle;
+mod maintenance;
+pub mod metrics;
+pub mod net;
+pub mod rewards;
+mod server;
+pub mod shards;
+
+pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -1,0 +1,258 @@
+//! Serving connections: HTTP/1.1 and HTTP/2 (with prior knowledge, as gRPC speaks it) on one
+//! listener, with the limits that keep one bad peer from harming the others.
+//!
+//! `axum::serve` has no settings for HTTP/2, for slow headers or for the number of connections,
+//! and hyper-util's `auto` builder waits without limit for a peer's first bytes. So the accept
+//! loop is ours.
+
+use std::{
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service as _;
+
+mod prefixed;
+
+use prefixed::{Protocol, detect};
+
+/// What a listener allows.
+#[derive(Debug, Clone)]
+pub struct NetOptions {
+    /// Most connections at one time; more wait in the kernel's queue. Too low turns players away
+    /// who only sit idle; each connection costs some 40 KB.
+    pub max_connections: usize,
+    /// A new connection has this long to send its first bytes and, over HTTP/1, the whole head of
+    /// its first request. Too high lets silent peers hold connections; too low fails phones on
+    /// bad networks.
+    pub first_request: Duration,
+    /// Over HTTP/1, how long a connection may be idle before the head of its next request is
+    /// there. Longer than the 60 seconds after which common load balancers give idle connections
+    /// up: if we gave up first, they would send requests into closed connections.
+    pub idle: Duration,
+    /// Over HTTP/2, how often a quiet connection is asked whether it is still there, and how long
+    /// it has to answer.
+    pub ping: Duration,
+    /// Most requests at one time on one HTTP/2 connection. gRPC clients send hundreds.
+    pub max_streams: u32,
+    /// How long requests that run may take after the shutdown began; then they are dropped.
+    pub drain: Duration,
+}
+
+impl Default for NetOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 20_000,
+            first_request: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            ping: Duration::from_secs(20),
+            max_streams: 2_000,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Largest head of a request, in bytes: line, headers, and over HTTP/2 the decoded header list.
+const MAX_HEAD: u32 = 16 * 1024;
+
+/// Pause after an error of `accept` that a pause can heal, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves a bound listener until the shutdown begins, then lets running requests end, for
+/// [`NetOptions::drain`] at most. When it returns, every task it started has ended.
+pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, shutdown: CancellationToken) {
+    let server = Arc::new(Server::new(router, options, shutdown.clone()));
+    let permits = Arc::new(Semaphore::new(options.max_connections));
+    let mut connections = JoinSet::new();
+    while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
+        while let Some(ended) = connections.try_join_next() {
+            report(ended);
+        }
+        connections.spawn(Arc::clone(&server).connection(stream, permit));
+    }
+    // Peers that were not accepted are told at once, instead of waiting in the kernel's queue.
+    drop(listener);
+    drain(connections, &server.streams, options.drain).await;
+}
+
+/// The next connection, or nothing when the shutdown has begun. Errors of `accept` never end the
+/// loop: most belong to one peer, and the others (no more file descriptors, no memory) pass.
+async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = shutdown.run_until_cancelled(Arc::clone(permits).acquire_owned()).await?.ok()?;
+    loop {
+        match shutdown.run_until_cancelled(listener.accept()).await? {
+            Ok((stream, _)) => return Some((stream, permit)),
+            Err(error) if belongs_to_one_peer(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections; trying again");
+                shutdown.run_until_cancelled(tokio::time::sleep(ACCEPT_PAUSE)).await?;
+            }
+        }
+    }
+}
+
+fn belongs_to_one_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Waits for the connections to end, then ends those that have not.
+async fn drain(mut connections: JoinSet<()>, streams: &TaskTracker, limit: Duration) {
+    let ended = timeout(limit, async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    });
+    if ended.await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests took too long to end; dropping them");
+        connections.shutdown().await;
+    }
+    // Tasks of HTTP/2 requests end by themselves when their connection has ended.
+    streams.close();
+    streams.wait().await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the task of a connection failed");
+    }
+}
+
+/// What all connections of a listener share.
+struct Server {
+    router: Router,
+    http1: http1::Builder,
+    http2: http2::Builder<Tracked>,
+    streams: TaskTracker,
+    first_request: Duration,
+    shutdown: CancellationToken,
+}
+
+impl Server {
+    fn new(router: Router, options: &NetOptions, shutdown: CancellationToken) -> Self {
+        let streams = TaskTracker::new();
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // hyper's limit for heads runs while the connection is idle, too.
+            .header_read_timeout(options.idle)
+            .max_header_size(MAX_HEAD as usize);
+        let mut http2 = http2::Builder::new(Tracked(streams.clone()));
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD)
+            .max_concurrent_streams(options.max_streams)
+            .keep_alive_interval(options.ping)
+            .keep_alive_timeout(options.ping);
+        // Without a state that is still missing, the router is cheap to clone for each request.
+        let router = router.with_state(());
+        Self { router, http1, http2, streams, first_request: options.first_request, shutdown }
+    }
+
+    /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
+    /// network's, and not worth more than a line for the curious.
+    async fn connection(self: Arc<Self>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+        // Replies are written whole; waiting for more to send would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let first_bytes = timeout(self.first_request, detect(stream));
+        let (protocol, stream) = match self.shutdown.run_until_cancelled(first_bytes).await {
+            Some(Ok(Ok(found))) => found,
+            Some(Ok(Err(error))) => {
+                tracing::debug!(%error, "connection ended before its first request");
+                return;
+            }
+            None | Some(Err(_)) => return,
+        };
+        let router = self.router.clone();
+        let asked = AtomicBool::new(false);
+        let service = service_fn(|request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            router.clone().call(request)
+        });
+        let io = TokioIo::new(stream);
+        let ended = match protocol {
+            Protocol::Http1 => {
+                let connection = self.http1.serve_connection(io, service);
+                self.drive(connection, async {
+                    tokio::time::sleep(self.first_request).await;
+                    if asked.load(Ordering::Relaxed) {
+                        std::future::pending::<()>().await;
+                    }
+                })
+                .await
+            }
+            Protocol::Http2 => {
+                let connection = self.http2.serve_connection(io, service);
+                self.drive(connection, std::future::pending()).await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    /// Runs a connection to its end, or until it is late with its first request. When the
+    /// shutdown begins, running requests end and no new ones are taken.
+    async fn drive<C: GracefulConnection>(
+        &self,
+        connection: C,
+        late: impl Future<Output = ()>,
+    ) -> Result<(), C::Error> {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended,
+            () = late => return Ok(()),
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+}
+
+/// Runs the tasks of HTTP/2 requests so that they can be waited for.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}

@@ -1,0 +1,259 @@
+//! Rewards: from an ordered grant to a settled claim.
+//!
+//! A grant leaves the process only after its row is committed as being sent under a lease of this
+//! process. No connection and no lock is held while the platform is called. Whatever goes wrong
+//! on the way, the row is there: when its lease has run out, the recovery worker of any replica
+//! takes it over and goes on as the class of the platform allows.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gauntlet_domain::{
+    ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
+    catalogue::Reward, view_goal,
+};
+use gauntlet_store::{Grant, GrantId, PlayerKey, Retry};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    core::{Chain, Core, millis},
+    error::{ApiError, Reason},
+    lifecycle::Tasks,
+    shards::{CallError, Shards},
+};
+
+mod adapter;
+mod log;
+mod policy;
+mod worker;
+
+pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
+pub use log::LogAdapter;
+pub(crate) use worker::recover;
+
+use policy::{Step, after_answer, backoff};
+
+/// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
+const CLAIM_WAIT: Duration = Duration::from_secs(10);
+/// How often a claim looks whether another replica has settled the grant that it joined.
+const JOIN_POLLS: [Duration; 6] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+];
+
+/// A granted claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The goal.
+    pub goal_id: String,
+    /// What was granted.
+    pub reward: Reward,
+    /// When the player asked.
+    pub claimed_at: Timestamp,
+}
+
+type ClaimResult = Result<Claimed, ApiError>;
+type Waiting = watch::Receiver<Option<ClaimResult>>;
+
+/// Carries claims out and sends grants.
+#[derive(Debug, Clone)]
+pub struct Rewards {
+    core: Arc<Core>,
+    shards: Shards,
+    adapter: Arc<dyn RewardAdapter>,
+    tasks: Tasks,
+    /// Claims of this process that are under way: who asks again joins.
+    under_way: Arc<Mutex<HashMap<(PlayerKey, String), Waiting>>>,
+}
+
+impl Rewards {
+    /// Carries claims out with an adapter; `tasks` owns the claims under way.
+    #[must_use]
+    pub fn new(core: Arc<Core>, shards: Shards, adapter: Arc<dyn RewardAdapter>, tasks: Tasks) -> Self {
+        Self { core, shards, adapter, tasks, under_way: Arc::default() }
+    }
+
+    /// Claims a goal's reward and waits for its grant. The same claim that is under way already
+    /// is joined: its answer is everybody's answer.
+    ///
+    /// # Errors
+    /// What the rules refuse, a store that does not answer, and how the grant ended if not well.
+    pub async fn claim(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
+        let mut waiting = self.join_or_start(player, challenge, goal);
+        let settled = tokio::time::timeout(CLAIM_WAIT, waiting.wait_for(Option::is_some)).await;
+        match settled {
+            Ok(Ok(result)) => result.clone().unwrap_or_else(|| Err(pending())),
+            // The claim's task ended without an answer, which only a panic does, or takes long:
+            // the grant is recorded, so asking again is safe.
+            Ok(Err(_)) | Err(_) => Err(pending()),
+        }
+    }
+
+    fn join_or_start(&self, player: PlayerKey, challenge: String, goal: String) -> Waiting {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        // The challenge is part of what is asked: a wrong one must not join a right one.
+        let name = (player.clone(), format!("{challenge}\0{goal}"));
+        let entry = match under_way.entry(name.clone()) {
+            Entry::Occupied(running) => return running.get().clone(),
+            Entry::Vacant(free) => free,
+        };
+        let (publish, waiting) = watch::channel(None);
+        entry.insert(waiting.clone());
+        let rewards = self.clone();
+        // A task of its own: a client that hangs up does not stop a grant half way.
+        self.tasks.spawn("claim", async move {
+            let done = RemoveOnDrop { rewards: &rewards, name: &name };
+            let result = rewards.carry_out(player, challenge, goal).await;
+            drop(done);
+            publish.send_replace(Some(result));
+        });
+        waiting
+    }
+
+    async fn carry_out(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
+        let command = Command::BeginClaim { challenge, goal: goal.clone() };
+        match self.shards.call(player.clone(), command).await {
+            Ok((Reply::ClaimBegun { order, .. }, _)) => {
+                let claimed =
+                    Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
+                self.send(&self.first_attempt(player, order)).await.map(|()| claimed)
+            }
+            Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
+            Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
+                self.join_elsewhere(player, goal, &key).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The grant row as the claim's commit has just written it.
+    fn first_attempt(&self, player: PlayerKey, order: GrantOrder) -> Grant {
+        Grant {
+            id: GrantId { player, key: order.key },
+            challenge_id: order.challenge_id,
+            goal_id: order.goal_id,
+            reward: order.reward,
+            claimed_at: order.claimed_at,
+            state: gauntlet_store::GrantState::Sending,
+            attempt: 1,
+            lease: None,
+            created_at: self.core.now(),
+            updated_at: self.core.now(),
+            reason: String::new(),
+        }
+    }
+
+    /// Waits a moment for a grant that another replica, or this one before a restart, is sending.
+    async fn join_elsewhere(&self, player: PlayerKey, goal: String, key: &GrantKey) -> ClaimResult {
+        for pause in JOIN_POLLS {
+            tokio::time::sleep(pause).await;
+            let Some(stored) = self.core.read(player.clone()).await? else { break };
+            let claim = stored.player.claim(key.goal, key.cycle);
+            if claim.is_some_and(|claim| claim.state == ClaimState::Pending) {
+                continue;
+            }
+            let catalogue = self.core.catalogue();
+            let Some(index) = catalogue.find_goal(&goal) else { break };
+            let view = view_goal(Some(&stored.player), &catalogue, index, self.core.now());
+            if view.status != Status::Claimed {
+                break;
+            }
+            let reward = catalogue.goal(index).definition.reward.clone();
+            return Ok(Claimed { goal_id: goal, reward, claimed_at: view.claimed_at.unwrap_or_default() });
+        }
+        Err(pending())
+    }
+
+    /// Sends a grant whose current attempt is committed under this process's lease, and records
+    /// how it ended.
+    async fn send(&self, grant: &Grant) -> Result<(), ApiError> {
+        let answer = self.ask_platform(grant).await;
+        match after_answer(self.adapter.class(), answer) {
+            Step::Settle(end) => self.settle(grant, end).await,
+            Step::Again(why) => {
+                self.put_off(grant, why).await;
+                Err(pending())
+            }
+        }
+    }
+
+    /// One call to the platform, with a deadline.
+    async fn ask_platform(&self, grant: &Grant) -> GrantAnswer {
+        let call = GrantCall::of(grant);
+        let started = Instant::now();
+        let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
+        let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
+        self.core.metrics().grant(self.adapter.name(), answer.as_str(), started.elapsed());
+        answer
+    }
+
+    /// Records how a grant ended, in the document and in the grant's row at once.
+    async fn settle(&self, grant: &Grant, end: GrantEnd) -> Result<(), ApiError> {
+        let told = match &end {
+            GrantEnd::Granted => Ok(()),
+            GrantEnd::Refused(reason) => {
+                tracing::error!(goal = grant.goal_id, reason, "the platform refused a grant for good");
+                Err(Refusal::ClaimRefused(grant.goal_id.clone()).into())
+            }
+            GrantEnd::Uncertain(reason) => {
+                tracing::error!(
+                    goal = grant.goal_id,
+                    reason,
+                    "a grant is uncertain; an operator has to settle it"
+                );
+                Err(Refusal::ClaimUncertain(grant.goal_id.clone()).into())
+            }
+        };
+        let command = Command::SettleClaim { key: grant.id.key.clone(), end };
+        match self.shards.call(grant.id.player.clone(), command).await {
+            Ok(_) => told,
+            Err(error) => {
+                let error = ApiError::from(error);
+                tracing::warn!(goal = grant.goal_id, %error, "a grant's result could not be stored yet");
+                Err(pending())
+            }
+        }
+    }
+
+    /// Gives an attempt back that is known not to have been carried out, or that may be repeated.
+    async fn put_off(&self, grant: &Grant, reason: String) {
+        let pause = backoff(grant.attempt, self.core.random());
+        let now = self.core.now();
+        let retry = Retry {
+            id: grant.id.clone(),
+            attempt: grant.attempt,
+            not_before: now.plus_millis(millis(pause)),
+            reason,
+        };
+        if let Err(error) = self.core.store().retry_grant(&retry, now).await {
+            // The lease runs out by itself, only later.
+            tracing::warn!(goal = grant.goal_id, error = %Chain(&error), "a grant could not be put off");
+        }
+    }
+}
+
+/// Forgets a claim that is no longer under way, also when its task panics.
+struct RemoveOnDrop<'a> {
+    rewards: &'a Rewards,
+    name: &'a (PlayerKey, String),
+}
+
+impl Drop for RemoveOnDrop<'_> {
+    fn drop(&mut self) {
+        self.rewards.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(self.name);
+    }
+}
+
+fn pending() -> ApiError {
+    ApiError::new(Reason::RewardPending, "the reward is being granted; ask again in a moment")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! What to do next with a grant, as the class of its platform allows. Pure functions.
+
+use std::time::Duration;
+
+use gauntlet_domain::GrantEnd;
+
+use super::{GrantAnswer, PlatformClass, Search};
+
+/// How much earlier than a platform forgets our key we stop to repeat: clocks differ and calls
+/// take time.
+const KEY_MARGIN: Duration = Duration::from_secs(300);
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// What to do with a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It has ended.
+    Settle(GrantEnd),
+    /// Try again later, for this reason.
+    Again(String),
+}
+
+/// What to do with a grant that was taken over after its lease ran out: its last attempt may have
+/// been carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Recovery {
+    /// Send it again.
+    Send,
+    /// Ask the platform first.
+    Search,
+    /// It has ended.
+    Settle(GrantEnd),
+}
+
+/// After the platform has answered an attempt.
+pub(super) fn after_answer(class: PlatformClass, answer: GrantAnswer) -> Step {
+    match (answer, class) {
+        (GrantAnswer::Granted, _) => Step::Settle(GrantEnd::Granted),
+        (GrantAnswer::Refused(why), _) => Step::Settle(GrantEnd::Refused(why)),
+        (GrantAnswer::NotDone(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable)
+        | (GrantAnswer::Ambiguous(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable) => {
+            Step::Again(why)
+        }
+        // A later attempt could not tell this one apart from one that was lost.
+        (GrantAnswer::NotDone(why) | GrantAnswer::Ambiguous(why), PlatformClass::Neither) => {
+            Step::Settle(GrantEnd::Uncertain(why))
+        }
+    }
+}
+
+/// After a grant was taken over whose first attempt was `age` ago.
+pub(super) fn after_takeover(class: PlatformClass, age: Duration) -> Recovery {
+    match class {
+        PlatformClass::TakesKey { key_lifetime } if age < key_lifetime.saturating_sub(KEY_MARGIN) => {
+            Recovery::Send
+        }
+        PlatformClass::TakesKey { .. } => {
+            Recovery::Settle(GrantEnd::Uncertain("the platform may have forgotten the key".into()))
+        }
+        PlatformClass::Searchable => Recovery::Search,
+        PlatformClass::Neither => {
+            Recovery::Settle(GrantEnd::Uncertain("the answer to the only attempt was lost".into()))
+        }
+    }
+}
+
+/// After the platform was asked whether a grant was made. `None`: send it.
+pub(super) fn after_search(search: Search) -> Option<Step> {
+    match search {
+        Search::Found => Some(Step::Settle(GrantEnd::Granted)),
+        Search::NotFound => None,
+        Search::Unanswered(why) => Some(Step::Again(why)),
+    }
+}
+
+/// How long to wait after an attempt: a random time up to 1, 2, 4, ... seconds, at most a minute.
+pub(super) fn backoff(attempt: u32, random: u64) -> Duration {
+    let ceiling = Duration::from_secs(1 << attempt.saturating_sub(1).min(6)).min(MAX_PAUSE);
+    let ceiling_ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(random % ceiling_ms.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYED: PlatformClass = PlatformClass::TakesKey { key_lifetime: Duration::from_secs(86_400) };
+
+    #[test]
+    fn an_answer_leads_to_the_step_that_its_class_allows() {
+        let again = |why: &str| Step::Again(why.into());
+        let uncertain = |why: &str| Step::Settle(GrantEnd::Uncertain(why.into()));
+        for class in [KEYED, PlatformClass::Searchable, PlatformClass::Neither] {
+            assert_eq!(after_answer(class, GrantAnswer::Granted), Step::Settle(GrantEnd::Granted));
+            let refused = after_answer(class, GrantAnswer::Refused("r".into()));
+            assert_eq!(refused, Step::Settle(GrantEnd::Refused("r".into())));
+        }
+        for (class, not_done, ambiguous) in [
+            (KEYED, again("x"), again("x")),
+            (PlatformClass::Searchable, again("x"), again("x")),
+            (PlatformClass::Neither, uncertain("x"), uncertain("x")),
+        ] {
+            assert_eq!(after_answer(class, GrantAnswer::NotDone("x".into())), not_done, "{class:?}");
+            assert_eq!(after_answer(class, GrantAnswer::Ambiguous("x".into())), ambiguous, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_attempt_is_repeated_only_where_that_is_safe() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(after_takeover(KEYED, Duration::from_secs(60)), Recovery::Send);
+        assert!(matches!(after_takeover(KEYED, day - KEY_MARGIN), Recovery::Settle(GrantEnd::Uncertain(_))));
+        assert_eq!(after_takeover(PlatformClass::Searchable, day), Recovery::Search);
+        let lost = after_takeover(PlatformClass::Neither, Duration::ZERO);
+        assert!(matches!(lost, Recovery::Settle(GrantEnd::Uncertain(_))));
+        assert_eq!(after_search(Search::NotFound), None);
+        assert_eq!(after_search(Search::Found), Some(Step::Settle(GrantEnd::Granted)));
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_minute_and_are_spread() {
+        for (attempt, ceiling) in [(1, 1), (2, 2), (5, 16), (7, 60), (1_000, 60)] {
+            for random in [0, 1, u64::MAX / 3, u64::MAX] {
+                assert!(backoff(attempt, random) < Duration::from_secs(ceiling), "{attempt} {random}");
+            }
+        }
+        assert_ne!(backoff(7, 1), backoff(7, 20_000));
+    }
+}

@@ -1,0 +1,359 @@
+//! Putting a server together, and taking it apart in the right order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use gauntlet_domain::Catalogue;
+use gauntlet_store::{Error as StoreError, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::Api,
+    auth::AuthMode,
+    clock::{Clock, Random},
+    core::{Core, CoreParts},
+    grpc, http,
+    ingest::Ingest,
+    lifecycle::{Readiness, Tasks},
+    maintenance::keep_house,
+    metrics::Metrics,
+    net::{self, NetOptions},
+    rewards::{RewardAdapter, Rewards, recover},
+    shards::{Limits, Shards},
+};
+
+/// What one process does. All of it, unless a deployment splits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves the player API over HTTP and gRPC.
+    pub api: bool,
+    /// Takes events.
+    pub events: bool,
+    /// Takes over grants whose sender did not come back.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub const ALL: Self = Self { api: true, events: true, worker: true };
+}
+
+/// How a server is set up. Port 0 takes a free port.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the HTTP API listens.
+    pub http: SocketAddr,
+    /// Where the gRPC API listens.
+    pub grpc: SocketAddr,
+    /// Where events come in, over gRPC and as `CloudEvents`.
+    pub events: SocketAddr,
+    /// Where metrics and probes listen.
+    pub ops: SocketAddr,
+    /// In front of every path of the HTTP API: empty, or `/` and more without a `/` at the end.
+    pub base_path: String,
+    /// The game's namespace; events of others are ignored.
+    pub namespace: String,
+    /// What this process does.
+    pub roles: Roles,
+    /// How callers prove who they are.
+    pub auth: AuthMode,
+    /// How late an event may come and still count for its own time. Too small, and an outage of
+    /// minutes makes values stale; too large, and late events keep past cycles open.
+    pub late_window: Duration,
+    /// How long one call to the reward platform may take.
+    pub grant_deadline: Duration,
+    /// How long journal rows are kept; `None`: for good.
+    pub journal_retention: Option<Duration>,
+    /// How long probes see the server as not ready before it stops to accept connections, so
+    /// that load balancers can look elsewhere first.
+    pub drain_delay: Duration,
+    /// Sizes of the queues.
+    pub limits: Limits,
+    /// Limits of connections, and how long open requests may take to end once the server stops.
+    pub net: NetOptions,
+}
+
+impl Config {
+    /// Everything on free loopback ports, with the defaults of the command line otherwise.
+    #[must_use]
+    pub fn loopback() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            http: any,
+            grpc: any,
+            events: any,
+            ops: any,
+            base_path: "/challenge".into(),
+            namespace: "gauntlet".into(),
+            roles: Roles::ALL,
+            auth: AuthMode::Mock,
+            late_window: Duration::from_secs(600),
+            grant_deadline: Duration::from_secs(10),
+            journal_retention: None,
+            drain_delay: Duration::ZERO,
+            limits: Limits::default(),
+            net: NetOptions::default(),
+        }
+    }
+}
+
+/// What a server works with, made by its caller.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where players live; migrated.
+    pub store: Arc<dyn Store>,
+    /// The catalogue to begin with; see [`crate::catalogue::prepare`].
+    pub catalogue: Arc<Catalogue>,
+    /// The reward platform.
+    pub adapter: Arc<dyn RewardAdapter>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random numbers come from.
+    pub random: Arc<dyn Random>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The HTTP API, if it has that role.
+    pub http: Option<SocketAddr>,
+    /// The gRPC API, if it has that role.
+    pub grpc: Option<SocketAddr>,
+    /// Events, if it has that role.
+    pub events: Option<SocketAddr>,
+    /// Metrics and probes.
+    pub ops: SocketAddr,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for {what}")]
+    Bind {
+        /// Which listener.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store does not answer.
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+}
+
+/// A running server. Dropping it leaves its tasks running: call [`Server::stop`].
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    readiness: Readiness,
+    core: Arc<Core>,
+    shards: Shards,
+    /// Listeners and their connections, but for operations.
+    faces: Tasks,
+    /// The operations listener, which outlives the others.
+    ops: Tasks,
+    /// The shards.
+    writers: Tasks,
+    /// Claims under way.
+    claims: Tasks,
+    /// Recovery and housekeeping.
+    helpers: Tasks,
+    stop_faces: CancellationToken,
+    stop_ops: CancellationToken,
+    stop_helpers: CancellationToken,
+    drain_delay: Duration,
+}
+
+impl Server {
+    /// Binds the listeners and begins to serve.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on, or a store that does not answer.
+    pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
+        let listeners = Listeners::bind(&config).await?;
+        let adapter = parts.adapter.clone();
+        let core = Arc::new(Core::new(CoreParts {
+            store: parts.store,
+            catalogue: parts.catalogue,
+            clock: parts.clock,
+            random: parts.random,
+            metrics: Arc::new(Metrics::new()),
+            namespace: config.namespace.clone(),
+            late_window: config.late_window,
+            grant_deadline: config.grant_deadline,
+        }));
+        // The first event must find the current generation of receipts.
+        core.store().rotate_receipts(core.now()).await?;
+        let (writers, claims) = (Tasks::new(), Tasks::new());
+        let shards = Shards::start(core.clone(), config.limits, &writers);
+        let rewards = Rewards::new(core.clone(), shards.clone(), adapter, claims.clone());
+        let server = Self {
+            addresses: listeners.addresses(),
+            readiness: Readiness::default(),
+            core,
+            shards,
+            faces: Tasks::new(),
+            ops: Tasks::new(),
+            writers,
+            claims,
+            helpers: Tasks::new(),
+            stop_faces: CancellationToken::new(),
+            stop_ops: CancellationToken::new(),
+            stop_helpers: CancellationToken::new(),
+            drain_delay: config.drain_delay,
+        };
+        server.start_helpers(&config, &rewards);
+        server.start_faces(&config, listeners, rewards);
+        server.readiness.set(true);
+        Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Waits until a long-lived task has died; answers which and how. The server has to be
+    /// stopped then.
+    pub async fn failed(&self) -> String {
+        tokio::select! {
+            why = self.faces.failed() => why,
+            why = self.ops.failed() => why,
+            why = self.writers.failed() => why,
+            why = self.helpers.failed() => why,
+        }
+    }
+
+    /// Stops in the order in which nothing is lost: probes first, then no new connections, open
+    /// requests to their end, claims to theirs, what waits in the shards, and the store last.
+    pub async fn stop(self) {
+        tracing::info!("stopping: not ready from now on");
+        self.readiness.set(false);
+        tokio::time::sleep(self.drain_delay).await;
+        self.stop_faces.cancel();
+        self.stop_helpers.cancel();
+        self.helpers.finished().await;
+        tracing::info!("stopping: open requests end");
+        // The operations port stays, so that the end can be watched.
+        self.faces.finished().await;
+        self.claims.finished().await;
+        self.shards.close();
+        self.writers.finished().await;
+        self.core.store().close().await;
+        self.stop_ops.cancel();
+        self.ops.finished().await;
+        tracing::info!("stopped");
+    }
+
+    fn start_helpers(&self, config: &Config, rewards: &Rewards) {
+        let stop = &self.stop_helpers;
+        let house = keep_house(self.core.clone(), config.journal_retention, stop.clone());
+        self.helpers.spawn_until("maintenance", stop, house);
+        if config.roles.worker {
+            self.helpers.spawn_until("recovery", stop, recover(rewards.clone(), stop.clone()));
+        }
+    }
+
+    fn start_faces(&self, config: &Config, listeners: Listeners, rewards: Rewards) {
+        let api = Api::new(self.core.clone(), self.shards.clone(), rewards);
+        let ingest = Ingest::new(self.core.clone(), self.shards.clone());
+        let state = FaceState {
+            api,
+            ingest,
+            core: self.core.clone(),
+            shards: self.shards.clone(),
+            auth: config.auth,
+            readiness: self.readiness.clone(),
+            stop: self.stop_faces.clone(),
+        };
+        if let Some(listener) = listeners.http {
+            self.serve("http", listener, http::api_router(&state, &config.base_path), config);
+        }
+        if let Some(listener) = listeners.grpc {
+            self.serve("grpc", listener, grpc::api_router(&state), config);
+        }
+        if let Some(listener) = listeners.events {
+            self.serve("events", listener, grpc::events_router(&state), config);
+        }
+        let (options, stop) = (config.net.clone(), self.stop_ops.clone());
+        let router = http::ops_router(&state);
+        let work = async move { net::serve(listeners.ops, router, &options, stop).await };
+        self.ops.spawn_until("ops", &self.stop_ops, work);
+    }
+
+    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, config: &Config) {
+        let (options, stop) = (config.net.clone(), self.stop_faces.clone());
+        let work = async move { net::serve(listener, router, &options, stop).await };
+        self.faces.spawn_until(name, &self.stop_faces, work);
+    }
+}
+
+/// What the faces are made of.
+#[derive(Debug, Clone)]
+pub(crate) struct FaceState {
+    pub(crate) api: Api,
+    pub(crate) ingest: Ingest,
+    pub(crate) core: Arc<Core>,
+    pub(crate) shards: Shards,
+    pub(crate) auth: AuthMode,
+    pub(crate) readiness: Readiness,
+    /// Cancelled when the faces stop to take new work.
+    pub(crate) stop: CancellationToken,
+}
+
+impl FaceState {
+    /// All figures, those that are only read when somebody asks included.
+    pub(crate) fn render_metrics(&self) -> String {
+        let (calls, events) = self.shards.waiting();
+        let metrics = self.core.metrics();
+        metrics.queues(calls, events);
+        metrics.pool(self.core.store().pool_status());
+        metrics.render()
+    }
+}
+
+struct Listeners {
+    http: Option<TcpListener>,
+    grpc: Option<TcpListener>,
+    events: Option<TcpListener>,
+    ops: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let roles = config.roles;
+        Ok(Self {
+            http: bind_if(roles.api, "http", config.http).await?,
+            grpc: bind_if(roles.api, "grpc", config.grpc).await?,
+            events: bind_if(roles.events, "events", config.events).await?,
+            ops: bind("ops", config.ops).await?,
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let address = |listener: &TcpListener| listener.local_addr().ok();
+        Addresses {
+            http: self.http.as_ref().and_then(address),
+            grpc: self.grpc.as_ref().and_then(address),
+            events: self.events.as_ref().and_then(address),
+            ops: address(&self.ops).unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        }
+    }
+}
+
+async fn bind_if(
+    wanted: bool,
+    what: &'static str,
+    address: SocketAddr,
+) -> Result<Option<TcpListener>, StartError> {
+    if wanted { bind(what, address).await.map(Some) } else { Ok(None) }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { what, address, source })
+}

@@ -1,0 +1,298 @@
+//! All operations of one batch on one player, and what becomes of them.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use gauntlet_domain::{Catalogue, Effects, Player, ReceiptKey, count_event, decide, needs_receipts};
+use gauntlet_store::{Load, Loaded, PlayerKey, Stored, Write, Written};
+
+use super::{CallAnswer, CallError, EventAnswer, Operation, ReplyTo, Work};
+use crate::{
+    core::{Core, check_catalogue},
+    error::{ApiError, Reason},
+};
+
+/// The operations of one batch on one player, in the order in which they came, calls first.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) key: PlayerKey,
+    work: Arc<Vec<Work>>,
+    replies: Vec<ReplyTo>,
+    /// Writes whose outcome is unknown: each may turn up as done.
+    attempts: Vec<Attempt>,
+}
+
+/// A write that may or may not have happened.
+#[derive(Debug)]
+struct Attempt {
+    write_id: u64,
+    expected: Option<u64>,
+    answers: Vec<Answer>,
+}
+
+/// One operation's answer, kept until it is known to be true.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Call(CallAnswer),
+    Event(EventAnswer),
+}
+
+/// What the operations of a group come to.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// In the order of the operations.
+    pub(super) answers: Vec<Answer>,
+    /// What to store; `None`: the answers are true as they are.
+    pub(super) write: Option<Write>,
+}
+
+/// What a reloaded document says about a group's unknown attempts.
+pub(super) enum Recall {
+    /// None of them happened: the operations have to be carried out.
+    NotDone,
+    /// This one did; its answers are true.
+    Done(Vec<Answer>),
+    /// Too many writes happened since to tell.
+    Unknown,
+}
+
+impl Group {
+    /// Sorts a batch into groups, ordered by player so that two replicas lock rows alike.
+    pub(super) fn gather(batch: Vec<Operation>) -> Vec<Self> {
+        let mut batch = batch;
+        // Stable: one player's events keep their order, and so do the calls.
+        batch.sort_by(|a, b| {
+            let is_event = |work: &Work| matches!(work, Work::Event(_));
+            a.key.cmp(&b.key).then_with(|| is_event(&a.work).cmp(&is_event(&b.work)))
+        });
+        let mut groups: Vec<(PlayerKey, Vec<Work>, Vec<ReplyTo>)> = Vec::with_capacity(batch.len());
+        for Operation { key, work, reply } in batch {
+            match groups.last_mut() {
+                Some((last, works, replies)) if *last == key => {
+                    works.push(work);
+                    replies.push(reply);
+                }
+                _ => groups.push((key, vec![work], vec![reply])),
+            }
+        }
+        groups
+            .into_iter()
+            .map(|(key, work, replies)| Self { key, work: Arc::new(work), replies, attempts: Vec::new() })
+            .collect()
+    }
+
+    /// What has to be read for it.
+    pub(super) fn load(&self, catalogue: &Catalogue) -> Load {
+        let mut receipts: Vec<ReceiptKey> = Vec::new();
+        for work in self.work.iter() {
+            if let Work::Event(event) = work
+                && !event.key.id.is_empty()
+                && needs_receipts(event, catalogue)
+                && !receipts.contains(&event.key)
+            {
+                receipts.push(event.key.clone());
+            }
+        }
+        let settled = self.work.iter().any(|work| matches!(work, Work::Call(_)));
+        Load { key: self.key.clone(), settled, receipts }
+    }
+
+    /// The function that works the plan out from what was read. It owns all it needs, so that a
+    /// store can call it under a row lock.
+    pub(super) fn planner(&self, core: Arc<Core>, catalogue: Arc<Catalogue>, load: &Load) -> Planner {
+        let receipts = load.receipts.clone();
+        Planner { core, catalogue, key: self.key.clone(), work: self.work.clone(), receipts }
+    }
+
+    /// Remembers a write whose outcome is unknown.
+    pub(super) fn remember(&mut self, write: &Write, answers: Vec<Answer>) {
+        let ids = write.player.head.write_ids;
+        let write_id = ids.last().copied().unwrap_or_default();
+        self.attempts.push(Attempt { write_id, expected: write.expected, answers });
+    }
+
+    /// Looks for the group's unknown attempts in a document that was read since.
+    pub(super) fn recall(&mut self, stored: Option<&Stored>) -> Recall {
+        let found = stored.and_then(|stored| {
+            self.attempts.iter().position(|attempt| stored.player.head.has_write(attempt.write_id))
+        });
+        if let Some(at) = found {
+            return Recall::Done(self.attempts.swap_remove(at).answers);
+        }
+        // Each write leaves its id and raises the revision by one, and a document remembers the
+        // last few: as long as fewer have happened since, an id that is missing was never there.
+        let revision = stored.map_or(0, |stored| stored.revision);
+        let memory = gauntlet_domain::player::WRITE_IDS as u64;
+        let known = |attempt: &Attempt| revision <= attempt.expected.unwrap_or(0) + memory;
+        if self.attempts.iter().all(known) { Recall::NotDone } else { Recall::Unknown }
+    }
+
+    /// Hands out the answers.
+    pub(super) fn answer(self, answers: Vec<Answer>) {
+        for (reply, answer) in self.replies.into_iter().zip(answers) {
+            // A caller that has gone away is nobody's loss: what it asked for is done.
+            match (reply, answer) {
+                (ReplyTo::Call(reply), Answer::Call(answer)) => drop(reply.send(answer)),
+                (ReplyTo::Event(reply), Answer::Event(answer)) => drop(reply.send(answer)),
+                (ReplyTo::Call(_) | ReplyTo::Event(_), _) => {}
+            }
+        }
+    }
+
+    /// Gives every operation the same error.
+    pub(super) fn fail(self, error: &ApiError) {
+        let answers = failures(&self.work, error);
+        self.answer(answers);
+    }
+}
+
+fn failures(work: &[Work], error: &ApiError) -> Vec<Answer> {
+    work.iter()
+        .map(|work| match work {
+            Work::Call(_) => Answer::Call(Err(CallError::Failed(error.clone()))),
+            Work::Event(_) => Answer::Event(Err(error.clone())),
+        })
+        .collect()
+}
+
+/// Works out what the operations of a group do to a player that was read.
+pub(super) struct Planner {
+    core: Arc<Core>,
+    catalogue: Arc<Catalogue>,
+    key: PlayerKey,
+    work: Arc<Vec<Work>>,
+    /// The receipts that were looked up, in the order of [`Loaded::receipts`].
+    receipts: Vec<ReceiptKey>,
+}
+
+impl Planner {
+    /// The plan for a player as read.
+    pub(super) fn plan(self, stored: Option<Stored>, receipts: &[bool]) -> Plan {
+        let expected = stored.as_ref().map(|stored| stored.revision);
+        let before = stored.map_or_else(Player::new, |stored| stored.player);
+        if let Err(error) = check_catalogue(&before, &self.catalogue) {
+            return Plan { answers: failures(&self.work, &error), write: None };
+        }
+        let mut seen: HashSet<&ReceiptKey> =
+            self.receipts.iter().zip(receipts).filter(|(_, seen)| **seen).map(|(key, _)| key).collect();
+        let mut player = before.clone();
+        let mut effects = Effects::default();
+        let mut answers = Vec::with_capacity(self.work.len());
+        let mut context = self.core.context(&self.catalogue);
+        for work in self.work.iter() {
+            answers.push(match work {
+                Work::Call(command) => {
+                    context.seed = self.core.random();
+                    let decided = decide(&mut player, command, &context, &mut effects);
+                    Answer::Call(
+                        decided.map(|reply| (reply, self.catalogue.clone())).map_err(CallError::Refused),
+                    )
+                }
+                Work::Event(event) => {
+                    let had = effects.receipts.len();
+                    let known = seen.contains(&event.key);
+                    let outcome = count_event(&mut player, event, known, &context, &mut effects);
+                    if effects.receipts.len() > had {
+                        // A second delivery in the same batch must see the first.
+                        seen.insert(&event.key);
+                    }
+                    Answer::Event(Ok(outcome))
+                }
+            });
+        }
+        let write =
+            (player != before || !effects.is_empty()).then(|| self.write(player, &before, expected, effects));
+        Plan { answers, write }
+    }
+
+    fn write(&self, mut player: Player, before: &Player, expected: Option<u64>, effects: Effects) -> Write {
+        let settled_changed = player.has_settled() && player.settled() != before.settled();
+        player.stamp(self.core.random(), &self.catalogue);
+        Write {
+            key: self.key.clone(),
+            expected,
+            player,
+            settled_changed,
+            lease: (!effects.orders.is_empty()).then(|| self.core.lease()),
+            receipts: effects.receipts,
+            orders: effects.orders,
+            results: effects.results,
+            journal: effects.journal,
+            at: self.core.now(),
+        }
+    }
+}
+
+/// Carries a group out under the player's row lock, the last try of a group that lost too many
+/// races.
+pub(super) async fn update_locked(core: &Arc<Core>, mut group: Group) {
+    let catalogue = core.catalogue();
+    let load = group.load(&catalogue);
+    let planner = group.planner(core.clone(), catalogue, &load);
+    let outcome: Arc<Mutex<Option<Outcome>>> = Arc::default();
+    let slot = outcome.clone();
+    // The closure must own what it needs, so it takes the attempts along.
+    let mut memory = Group {
+        key: group.key.clone(),
+        work: group.work.clone(),
+        replies: Vec::new(),
+        attempts: std::mem::take(&mut group.attempts),
+    };
+    let decide = Box::new(move |loaded: Loaded| {
+        let (result, decision) = decide_locked(planner, &mut memory, loaded);
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        decision
+    });
+    let written = core.store().update_locked(load, decide).await;
+    let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (written, outcome) {
+        (Err(error), _) | (Ok(_), Some(Outcome::Unreadable(error))) => group.fail(&core.failed(&error)),
+        (Ok(None | Some(Written::Done { .. })), Some(Outcome::Answers(answers))) => group.answer(answers),
+        (Ok(Some(Written::Conflict)), _) => {
+            core.metrics().conflict();
+            group.fail(&conflict());
+        }
+        (Ok(_), Some(Outcome::Unknown)) => group.fail(&unknown()),
+        (Ok(_), None) => group.fail(&ApiError::new(Reason::Internal, "the store did not ask for a decision")),
+    }
+}
+
+/// What was decided under a row lock.
+enum Outcome {
+    Answers(Vec<Answer>),
+    Unreadable(gauntlet_store::Error),
+    Unknown,
+}
+
+fn decide_locked(
+    planner: Planner,
+    memory: &mut Group,
+    loaded: Loaded,
+) -> (Outcome, gauntlet_store::LockedDecision) {
+    use gauntlet_store::LockedDecision::{Keep, Store};
+    let stored = match loaded.stored {
+        Ok(stored) => stored,
+        Err(error) => return (Outcome::Unreadable(error), Keep),
+    };
+    match memory.recall(stored.as_ref()) {
+        Recall::Done(answers) => (Outcome::Answers(answers), Keep),
+        Recall::Unknown => (Outcome::Unknown, Keep),
+        Recall::NotDone => {
+            let plan = planner.plan(stored, &loaded.receipts);
+            let decision = plan.write.map_or(Keep, |write| Store(Box::new(write)));
+            (Outcome::Answers(plan.answers), decision)
+        }
+    }
+}
+
+/// Too many writers of one player.
+fn conflict() -> ApiError {
+    ApiError::new(Reason::Conflict, "too many writers of this player; nothing was done, try again")
+}
+
+/// The connection broke during a commit and nobody can tell what became of it.
+pub(super) fn unknown() -> ApiError {
+    ApiError::new(Reason::StoreUnavailable, "the database did not confirm the change; ask again")
+}

@@ -1,0 +1,287 @@
+//! The shards over a store that fails on purpose.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use gauntlet_domain::{EventWhat, GoalNumber, ReceiptKey, Status, Timestamp, catalogue};
+use gauntlet_store::{
+    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus, Retry,
+    Store, Write, Written,
+};
+
+use super::*;
+use crate::{
+    clock::{SeededRandom, SystemClock},
+    core::CoreParts,
+    metrics::Metrics,
+};
+
+/// What one commit does instead of its work.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// It happens, and the reply is lost.
+    ReplyLost,
+    /// It does not happen, and nobody is told.
+    RequestLost,
+    /// It does not happen, and that is told.
+    Unavailable,
+    /// Every player has lost the race.
+    Conflict,
+}
+
+#[derive(Debug)]
+struct FaultyStore {
+    inner: MemoryStore,
+    faults: Mutex<VecDeque<Fault>>,
+    /// Commits that hold this player are refused.
+    culprit: Option<&'static str>,
+}
+
+fn unavailable() -> Error {
+    Error::Unavailable { operation: "player.commit", source: "on purpose".into() }
+}
+
+fn unknown() -> Error {
+    Error::Unknown { operation: "player.commit", source: "on purpose".into() }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error> {
+        if self.culprit.is_some_and(|culprit| writes.iter().any(|write| write.key.player == culprit)) {
+            return Err(Error::Rejected { operation: "player.commit", source: "on purpose".into() });
+        }
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            None => self.inner.commit(writes).await,
+            Some(Fault::ReplyLost) => {
+                self.inner.commit(writes).await?;
+                Err(unknown())
+            }
+            Some(Fault::RequestLost) => Err(unknown()),
+            Some(Fault::Unavailable) => Err(unavailable()),
+            Some(Fault::Conflict) => Ok(vec![Written::Conflict; writes.len()]),
+        }
+    }
+
+    async fn migrate(&self) -> Result<u32, Error> {
+        self.inner.migrate().await
+    }
+    async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+        self.inner.load(players).await
+    }
+    async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
+        self.inner.update_locked(player, decide).await
+    }
+    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+        self.inner.take_due_grants(now, lease, limit).await
+    }
+    async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
+        self.inner.retry_grant(retry, now).await
+    }
+    async fn list_grants(&self, filter: &GrantFilter, limit: u32) -> Result<Vec<Grant>, Error> {
+        self.inner.list_grants(filter, limit).await
+    }
+    async fn pending_grants(&self) -> Result<(u64, Option<Timestamp>), Error> {
+        self.inner.pending_grants().await
+    }
+    async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error> {
+        self.inner.journal(player, after, limit).await
+    }
+    async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
+        self.inner.prune_journal(before).await
+    }
+    async fn rotate_receipts(&self, now: Timestamp) -> Result<bool, Error> {
+        self.inner.rotate_receipts(now).await
+    }
+    async fn intern_goals(&self, ids: &[String]) -> Result<HashMap<String, GoalNumber>, Error> {
+        self.inner.intern_goals(ids).await
+    }
+    async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error> {
+        self.inner.register_catalogue(text, now).await
+    }
+    async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
+        self.inner.catalogue_text(version).await
+    }
+    async fn ping(&self) -> Result<(), Error> {
+        self.inner.ping().await
+    }
+    fn pool_status(&self) -> PoolStatus {
+        self.inner.pool_status()
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+const CATALOGUE: &str = r#"{"challenges":[{"challengeId":"c","name":"C","goals":[{
+    "goalId":"wins","name":"Wins","type":"increment","eventSource":"statistic","defaultAssigned":true,
+    "requirement":{"statCode":"wins","operator":">=","targetValue":1000000},
+    "reward":{"type":"ITEM","rewardId":"r","quantity":1}}]}]}"#;
+
+struct Rig {
+    store: Arc<FaultyStore>,
+    core: Arc<Core>,
+    shards: Shards,
+    tasks: Tasks,
+}
+
+impl Rig {
+    async fn new(faults: &[Fault], culprit: Option<&'static str>) -> Self {
+        let inner = MemoryStore::new();
+        let store = Arc::new(FaultyStore { inner, faults: Mutex::default(), culprit });
+        let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
+        let ids: Vec<String> = definition.goal_ids().map(str::to_owned).collect();
+        let numbers = store.intern_goals(&ids).await.unwrap();
+        let core = Arc::new(Core::new(CoreParts {
+            store: store.clone(),
+            catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SeededRandom::new(7)),
+            metrics: Arc::new(Metrics::new()),
+            namespace: "test".into(),
+            late_window: Duration::from_secs(600),
+            grant_deadline: Duration::from_secs(1),
+        }));
+        let tasks = Tasks::new();
+        let limits = Limits { shards: 1, ..Limits::default() };
+        let shards = Shards::start(core.clone(), limits, &tasks);
+        let rig = Self { store, core, shards, tasks };
+        for player in ["a", "b", "c"] {
+            if Some(player) != culprit {
+                rig.shards.call(rig.core.key(player), Command::Initialize).await.unwrap();
+            }
+        }
+        rig.store.faults.lock().unwrap().extend(faults);
+        rig
+    }
+
+    async fn win(&self, player: &str, id: &str) -> EventAnswer {
+        let what = EventWhat::Stat { code: "wins".into(), value: 0.0, increment: 1.0 };
+        let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: id.into() };
+        let event = Event { what, key, at: self.core.now() };
+        self.shards.event(self.core.key(player), event).await
+    }
+
+    async fn wins(&self, player: &str) -> i32 {
+        let stored = self.core.read(self.core.key(player)).await.unwrap().expect("a row");
+        let goal = &stored.player.live()[0];
+        assert_ne!(goal.status, Status::Completed);
+        goal.progress
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_told_apart_from_a_lost_request() {
+    for (fault, name) in [(Fault::ReplyLost, "reply"), (Fault::RequestLost, "request")] {
+        let rig = Rig::new(&[fault], None).await;
+        assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted), "lost {name}");
+        assert_eq!(rig.wins("a").await, 1, "lost {name}: counted once");
+        assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Unchanged), "a second delivery");
+        assert_eq!(rig.wins("a").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn replies_that_are_lost_again_and_again_count_once() {
+    use Fault::{Conflict, ReplyLost, RequestLost};
+    let rig = Rig::new(&[RequestLost, Conflict, ReplyLost], None).await;
+    assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
+    assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn a_player_who_loses_every_race_is_written_under_the_row_lock() {
+    let rig = Rig::new(&[Fault::Conflict; 3], None).await;
+    assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
+    assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn an_unavailable_store_refuses_and_nothing_is_counted() {
+    let rig = Rig::new(&[Fault::Unavailable], None).await;
+    let refused = rig.win("a", "1").await.unwrap_err();
+    assert_eq!(refused.reason, Reason::StoreUnavailable);
+    assert_eq!(rig.wins("a").await, 0);
+    assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted), "delivered again");
+    assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn a_batch_splits_around_its_culprit() {
+    let rig = Rig::new(&[], Some("b")).await;
+    // All of them are in the queue before the shard's task runs: one batch.
+    let initialize = |player| rig.shards.call(rig.core.key(player), Command::Initialize);
+    let (a, b, culprit, c) =
+        tokio::join!(rig.win("a", "1"), rig.win("a", "2"), initialize("b"), rig.win("c", "1"),);
+    assert_eq!((a, b, c), (Ok(EventOutcome::Counted), Ok(EventOutcome::Counted), Ok(EventOutcome::Counted)));
+    let culprit = ApiError::from(culprit.unwrap_err());
+    assert_eq!(culprit.reason, Reason::Internal);
+    assert_eq!((rig.wins("a").await, rig.wins("c").await), (2, 1));
+    assert!(rig.core.read(rig.core.key("b")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_same_event_twice_in_one_batch_counts_once() {
+    let rig = Rig::new(&[], None).await;
+    let (first, second) = tokio::join!(rig.win("a", "1"), rig.win("a", "1"));
+    assert_eq!((first, second), (Ok(EventOutcome::Counted), Ok(EventOutcome::Unchanged)));
+    assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let rig = Rig::new(&[], None).await;
+    let limits = Limits { shards: 1, call_queue: 1, event_queue: 2 };
+    let tiny = Rig { shards: Shards::start(rig.core.clone(), limits, &rig.tasks), ..rig };
+    let ids: Vec<String> = (0..50).map(|id| id.to_string()).collect();
+    let answers = futures_util::future::join_all(ids.iter().map(|id| tiny.win("a", id))).await;
+    let counted = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert!(!refused.is_empty(), "50 events cannot wait in a queue of 2");
+    assert!(refused.iter().all(|error| error.reason == Reason::Overloaded));
+    assert_eq!(tiny.wins("a").await, i32::try_from(counted).unwrap(), "what was refused was not done");
+}
+
+#[tokio::test]
+async fn closing_carries_out_what_waits_and_refuses_what_comes() {
+    let rig = Rig::new(&[], None).await;
+    let waiting = rig.win("a", "1");
+    let close = async {
+        rig.shards.close();
+        rig.tasks.finished().await;
+    };
+    let (answer, ()) = tokio::join!(waiting, close);
+    assert_eq!(answer, Ok(EventOutcome::Counted));
+    assert_eq!(rig.win("a", "2").await.unwrap_err().reason, Reason::StoreUnavailable);
+    assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn a_document_of_a_newer_catalogue_is_left_alone() {
+    let rig = Rig::new(&[], None).await;
+    let load = Load { key: rig.core.key("a"), settled: true, receipts: Vec::new() };
+    let mut loaded = rig.store.load(&[load]).await.unwrap();
+    let stored = loaded.remove(0).stored.unwrap().expect("a row");
+    let mut player = stored.player;
+    player.head.catalogue_version = 9;
+    let write = Write {
+        key: rig.core.key("a"),
+        expected: Some(stored.revision),
+        player,
+        settled_changed: false,
+        receipts: Vec::new(),
+        orders: Vec::new(),
+        lease: None,
+        results: Vec::new(),
+        journal: Vec::new(),
+        at: rig.core.now(),
+    };
+    rig.store.commit(&[write]).await.unwrap();
+    assert_eq!(rig.win("a", "1").await.unwrap_err().reason, Reason::StoreUnavailable);
+    assert_eq!(rig.win("c", "1").await, Ok(EventOutcome::Counted), "others go on");
+}

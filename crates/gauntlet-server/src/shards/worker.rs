@@ -1,0 +1,206 @@
+//! A shard's task: gathers a batch, reads, applies the rules, commits, answers.
+
+use std::{sync::Arc, time::Instant};
+
+use gauntlet_domain::Catalogue;
+use gauntlet_store::{Error as StoreError, Load, Loaded, Write, Written};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    MAX_BATCH, Operation,
+    group::{Answer, Group, Plan, Recall, unknown, update_locked},
+};
+use crate::core::Core;
+
+/// How often a group that lost a race is tried again before it takes the row lock.
+const RACES: usize = 3;
+
+pub(super) struct Worker {
+    core: Arc<Core>,
+    calls: mpsc::Receiver<Operation>,
+    events: mpsc::Receiver<Operation>,
+    closing: CancellationToken,
+}
+
+/// A group with the write that it wants, on its way into a commit.
+struct Ready {
+    group: Group,
+    write: Write,
+    answers: Vec<Answer>,
+}
+
+impl Worker {
+    pub(super) const fn new(
+        core: Arc<Core>,
+        calls: mpsc::Receiver<Operation>,
+        events: mpsc::Receiver<Operation>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { core, calls, events, closing }
+    }
+
+    /// Works until it was told to close and both queues are empty.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while self.gather(&mut batch).await {
+            self.carry_out(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Waits for an operation and takes all that wait with it, calls first. False: closed and
+    /// empty.
+    async fn gather(&mut self, batch: &mut Vec<Operation>) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                Some(operation) = self.calls.recv() => batch.push(operation),
+                Some(operation) = self.events.recv() => batch.push(operation),
+                () = self.closing.cancelled(), if !self.calls.is_closed() => {
+                    self.calls.close();
+                    self.events.close();
+                    continue;
+                }
+                else => return false,
+            }
+            break;
+        }
+        for queue in [&mut self.calls, &mut self.events] {
+            while batch.len() < MAX_BATCH
+                && let Ok(operation) = queue.try_recv()
+            {
+                batch.push(operation);
+            }
+        }
+        true
+    }
+
+    async fn carry_out(&self, batch: Vec<Operation>) {
+        self.core.metrics().batch(batch.len());
+        let mut groups = Group::gather(batch);
+        for _ in 0..RACES {
+            groups = self.round(groups).await;
+            if groups.is_empty() {
+                return;
+            }
+        }
+        for group in groups {
+            update_locked(&self.core, group).await;
+        }
+    }
+
+    /// Reads, plans and commits; answers the groups that have to be tried again.
+    async fn round(&self, groups: Vec<Group>) -> Vec<Group> {
+        let catalogue = self.core.catalogue();
+        let mut open = vec![groups];
+        let mut ready = Vec::new();
+        // A read that is refused for another reason than availability is split like a commit.
+        while let Some(mut groups) = open.pop() {
+            let loads: Vec<Load> = groups.iter().map(|group| group.load(&catalogue)).collect();
+            match self.core.store().load(&loads).await {
+                Ok(loaded) => self.plan(groups, &loads, loaded, &catalogue, &mut ready),
+                Err(error) if !error.is_transient() && groups.len() > 1 => {
+                    let rest = groups.split_off(groups.len() / 2);
+                    open.extend([groups, rest]);
+                }
+                Err(error) => self.fail_all(groups, &error),
+            }
+        }
+        ready.sort_by(|a: &Ready, b: &Ready| a.group.key.cmp(&b.group.key));
+        if ready.is_empty() { Vec::new() } else { self.commit(ready).await }
+    }
+
+    /// Applies the rules to what was read. Groups without a write are answered: their read was
+    /// true.
+    fn plan(
+        &self,
+        groups: Vec<Group>,
+        loads: &[Load],
+        loaded: Vec<Loaded>,
+        catalogue: &Arc<Catalogue>,
+        ready: &mut Vec<Ready>,
+    ) {
+        for ((mut group, load), loaded) in groups.into_iter().zip(loads).zip(loaded) {
+            let stored = match loaded.stored {
+                Ok(stored) => stored,
+                Err(error) => {
+                    group.fail(&self.core.failed(&error));
+                    continue;
+                }
+            };
+            match group.recall(stored.as_ref()) {
+                Recall::Done(answers) => group.answer(answers),
+                Recall::Unknown => group.fail(&unknown()),
+                Recall::NotDone => {
+                    let planner = group.planner(self.core.clone(), catalogue.clone(), load);
+                    let Plan { answers, write } = planner.plan(stored, &loaded.receipts);
+                    match write {
+                        None => group.answer(answers),
+                        Some(write) => ready.push(Ready { group, write, answers }),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits; a batch that is refused for another reason than availability is split until the
+    /// culprit stands alone. Answers the groups that have to be tried again.
+    async fn commit(&self, ready: Vec<Ready>) -> Vec<Group> {
+        let mut again = Vec::new();
+        let mut open = vec![ready];
+        while let Some(batch) = open.pop() {
+            let (writes, mut waiting): (Vec<Write>, Vec<(Group, Vec<Answer>)>) =
+                batch.into_iter().map(|ready| (ready.write, (ready.group, ready.answers))).unzip();
+            let started = Instant::now();
+            match self.core.store().commit(&writes).await {
+                Ok(written) => {
+                    self.core.metrics().commit(started.elapsed());
+                    self.conclude(waiting, &written, &mut again);
+                }
+                Err(StoreError::Unknown { .. }) => {
+                    for ((mut group, answers), write) in waiting.into_iter().zip(&writes) {
+                        group.remember(write, answers);
+                        again.push(group);
+                    }
+                }
+                Err(error) if !error.is_transient() && writes.len() > 1 => {
+                    let mut writes = writes;
+                    let middle = writes.len() / 2;
+                    for (writes, waiting) in
+                        [(writes.split_off(middle), waiting.split_off(middle)), (writes, waiting)]
+                    {
+                        open.push(rejoin(writes, waiting));
+                    }
+                }
+                Err(error) => {
+                    self.fail_all(waiting.into_iter().map(|(group, _)| group).collect(), &error);
+                }
+            }
+        }
+        again
+    }
+
+    fn conclude(&self, waiting: Vec<(Group, Vec<Answer>)>, written: &[Written], again: &mut Vec<Group>) {
+        for ((group, answers), written) in waiting.into_iter().zip(written) {
+            match written {
+                // The one place where a change is acknowledged.
+                Written::Done { .. } => group.answer(answers),
+                Written::Conflict => {
+                    self.core.metrics().conflict();
+                    again.push(group);
+                }
+            }
+        }
+    }
+
+    fn fail_all(&self, groups: Vec<Group>, error: &StoreError) {
+        let told = self.core.failed(error);
+        for group in groups {
+            group.fail(&told);
+        }
+    }
+}
+
+fn rejoin(writes: Vec<Write>, waiting: Vec<(Group, Vec<Answer>)>) -> Vec<Ready> {
+    writes.into_iter().zip(waiting).map(|(write, (group, answers))| Ready { group, write, answers }).collect()
+}
