@@ -1,0 +1,373 @@
+//! The command line: what can be asked, with help that teaches. Flags of settings come from the
+//! table of settings.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
+
+/// A challenge service for games: daily missions, quests, seasonal goals.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gauntlet",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  gauntlet serve                                     everything in one process, on this machine only
+  gauntlet player init --player ann                  what a game client does at login
+  gauntlet send stat --player ann --stat enemy_kills --value 10
+  gauntlet player list --player ann
+  gauntlet catalogue check challenges.json           find every fault of a catalogue file
+
+Settings come from flags, else the environment, else a file, else defaults:
+`gauntlet settings` shows what they are and where each comes from."
+)]
+pub(crate) struct Cli {
+    /// Where settings stand in a file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        display_order = 900,
+        help = "A TOML file with settings, one `key = value` a line [env: GAUNTLET_CONFIG]"
+    )]
+    pub(crate) config: Option<String>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service.
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date, and end.
+    Migrate(MigrateArgs),
+    /// Check catalogue files, or make one for load tests.
+    Catalogue(CatalogueArgs),
+    /// Act as a player: what a game client does, from the command line.
+    Player(PlayerArgs),
+    /// Send events: what the game platform does, from the command line.
+    Send(SendArgs),
+    /// Show the settings that `serve` would use, and where each comes from.
+    Settings(SettingsArgs),
+    /// Write a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `gauntlet serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet serve
+      A SQLite file in this folder, the sample catalogue, mock sign-in, on this machine only.
+  gauntlet serve --catalogue challenges.json --store sqlite:/var/lib/gauntlet/players.db
+  gauntlet serve --store postgres://gauntlet:secret@db:5432/game --auth mock --http 0.0.0.0:8000
+      PostgreSQL, reachable from other machines: sign-in has to be named.
+  gauntlet serve --store postgres://... --auth mock --roles events,worker
+      One of several processes on the same database.
+
+Passwords are better kept in GAUNTLET_STORE or a settings file than in a flag that `ps` shows.")]
+pub(crate) struct ServeArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) flags: Flags<ForServe>,
+}
+
+/// `gauntlet migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`gauntlet serve` does this at every start; run it apart when the service's own user may not change
+the schema. Several may run at once: one of them migrates, the others wait.
+
+Examples:
+  gauntlet migrate --store postgres://owner:secret@db:5432/game
+  gauntlet migrate --store sqlite:players.db --json")]
+pub(crate) struct MigrateArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) flags: Flags<ForMigrate>,
+    /// Answer in JSON.
+    #[arg(long, display_order = 901)]
+    pub(crate) json: bool,
+}
+
+/// `gauntlet settings`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet settings
+  gauntlet settings --config gauntlet.toml --http 0.0.0.0:8000
+  gauntlet settings --json")]
+pub(crate) struct SettingsArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) flags: Flags<ForServe>,
+    /// Answer in JSON.
+    #[arg(long, display_order = 901)]
+    pub(crate) json: bool,
+}
+
+/// `gauntlet completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet completions bash > /etc/bash_completion.d/gauntlet
+  gauntlet completions zsh > ~/.zfunc/_gauntlet
+  gauntlet completions fish > ~/.config/fish/completions/gauntlet.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `gauntlet catalogue`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet catalogue check challenges.json
+  gauntlet catalogue generate --challenges 10 --goals 50 --out load.json
+  gauntlet catalogue generate | gauntlet catalogue check -")]
+pub(crate) struct CatalogueArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: CatalogueCommand,
+}
+
+/// What to do with catalogues.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogueCommand {
+    /// List every fault of a file, with line and column.
+    #[command(after_help = "\
+Examples:
+  gauntlet catalogue check challenges.json
+  gauntlet catalogue check challenges.json --json    the faults, for an editor or a script")]
+    Check {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// Answer in JSON.
+        #[arg(long, display_order = 901)]
+        json: bool,
+    },
+    /// Write a catalogue made by a plan: the same plan gives the same file.
+    #[command(after_help = "\
+Examples:
+  gauntlet catalogue generate                        the catalogue of the load scenarios
+  gauntlet catalogue generate --challenges 2 --goals 5 --daily-goals 0
+  gauntlet catalogue generate --stats kills,wins --seed 7 --out load.json")]
+    Generate(GenerateArgs),
+}
+
+/// The plan of a generated catalogue.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// How many challenges, the daily one not counted.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) challenges: usize,
+    /// How many goals each of them has.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) goals: usize,
+    /// The statistics that goals count, in turn [default: those that load scenarios send]
+    #[arg(long, value_name = "CODE,...", value_delimiter = ',')]
+    pub(crate) stats: Vec<String>,
+    /// How many goals every player gets at initialization, spread over the challenges [default: 10,
+    /// or all when there are fewer]
+    #[arg(long, value_name = "N")]
+    pub(crate) default_goals: Option<usize>,
+    /// How many goals the daily challenge has: 0 for no such challenge, else 3 or more.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) daily_goals: usize,
+    /// Plans that differ in the seed differ in kinds, targets and rewards, not in ids.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where to write it [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `gauntlet player`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet player init --player ann
+  gauntlet player list --player ann --active
+  gauntlet player select --player ann daily-missions daily-win daily-headshot
+  gauntlet player draw --player ann weekly-hunt --count 2 --replace
+  gauntlet player claim --player ann first-steps first-login
+  GAUNTLET_PLAYER=ann gauntlet player list --json
+
+The player is named in the header x-mock-user-id, so the server has to run with mock sign-in.")]
+pub(crate) struct PlayerArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) flags: Flags<ForPlayer>,
+    /// Print the server's reply as it is, a refusal's too.
+    #[arg(long, global = true, display_order = 901)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: PlayerCommand,
+}
+
+/// What a player can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlayerCommand {
+    /// Assign the default goals and show what is active: what a client does at every login.
+    #[command(after_help = "\
+Example:
+  gauntlet player init --player ann
+
+A star marks the goals that events count for.")]
+    Init,
+    /// Show challenges, goals and progress.
+    #[command(after_help = "\
+Examples:
+  gauntlet player list --player ann                  everything
+  gauntlet player list --player ann first-steps      one challenge
+  gauntlet player list --player ann --active --json
+
+A star marks the goals that events count for.")]
+    List {
+        /// Only this challenge.
+        challenge: Option<String>,
+        /// Only active goals.
+        #[arg(long)]
+        active: bool,
+    },
+    /// Activate goals by name: all of them or none.
+    #[command(after_help = "\
+Examples:
+  gauntlet player select --player ann daily-missions daily-win daily-headshot
+  gauntlet player select --player ann daily-missions daily-win --replace")]
+    Select {
+        /// The challenge.
+        challenge: String,
+        /// The goals.
+        #[arg(required = true)]
+        goals: Vec<String>,
+        /// Deactivate the challenge's other goals that are not completed.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Activate goals drawn at random.
+    #[command(after_help = "\
+Examples:
+  gauntlet player draw --player ann weekly-hunt --count 2
+  gauntlet player draw --player ann weekly-hunt --count 2 --replace
+
+Fewer goals than asked for are drawn when there are no more to draw from.")]
+    Draw {
+        /// The challenge.
+        challenge: String,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+        count: i32,
+        /// Deactivate the challenge's other goals that are not completed.
+        #[arg(long)]
+        replace: bool,
+        /// Draw only from goals that are not active.
+        #[arg(long)]
+        exclude_active: bool,
+    },
+    /// Activate or deactivate one goal.
+    #[command(after_help = "\
+Examples:
+  gauntlet player activate --player ann daily-missions daily-win
+  gauntlet player activate --player ann daily-missions daily-win --off")]
+    Activate {
+        /// The challenge.
+        challenge: String,
+        /// The goal.
+        goal: String,
+        /// Deactivate it; progress is kept.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Claim the reward of a completed goal.
+    #[command(after_help = "\
+Example:
+  gauntlet player claim --player ann first-steps first-login")]
+    Claim {
+        /// The challenge.
+        challenge: String,
+        /// The goal.
+        goal: String,
+    },
+}
+
+/// `gauntlet send`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet send login --player ann
+  gauntlet send stat --player ann --stat enemy_kills --value 10
+  gauntlet send stat --player ann --stat enemy_kills --value 11 --inc 1 --at 2026-01-31T12:00:00Z
+  gauntlet send stat --player ann --stat wins --value 1 --id match-42 --count 2
+      The same event twice: a redelivery, which changes nothing.
+
+An acknowledged event is stored, with what it changed.")]
+pub(crate) struct SendArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) flags: Flags<ForSend>,
+    /// Answer in JSON.
+    #[arg(long, global = true, display_order = 901)]
+    pub(crate) json: bool,
+    /// What to send.
+    #[command(subcommand)]
+    pub(crate) command: SendCommand,
+}
+
+/// What the platform sends.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SendCommand {
+    /// The player has logged in.
+    #[command(after_help = "\
+Examples:
+  gauntlet send login --player ann
+  gauntlet send login --player ann --at 2026-01-31T12:00:00Z")]
+    Login {
+        /// How.
+        #[command(flatten)]
+        how: SendHow,
+    },
+    /// A statistic of the player has changed.
+    #[command(after_help = "\
+Examples:
+  gauntlet send stat --player ann --stat enemy_kills --value 10
+  gauntlet send stat --player ann --stat enemy_kills --value 11 --inc 1
+  gauntlet send stat --player ann --stat wins --value 1 --id match-42 --count 2
+      The same event twice: a redelivery, which changes nothing.")]
+    Stat {
+        /// Which statistic.
+        #[arg(long, value_name = "CODE")]
+        stat: String,
+        /// Its value after the change.
+        #[arg(long, value_name = "V", allow_negative_numbers = true)]
+        value: f64,
+        /// By how much it changed; 0: not said.
+        #[arg(long, value_name = "I", default_value_t = 0.0, allow_negative_numbers = true)]
+        inc: f64,
+        /// How.
+        #[command(flatten)]
+        how: SendHow,
+    },
+}
+
+/// How events are sent.
+#[derive(Debug, Args)]
+pub(crate) struct SendHow {
+    /// The event's id; with --count, the same for all [default: a new one for each event]
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// When it happened, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// How many events to send, one after the other.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) count: u32,
+}

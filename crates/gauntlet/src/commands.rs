@@ -1,0 +1,58 @@
+//! One module for each command.
+
+mod catalogue;
+mod completions;
+mod migrate;
+mod player;
+mod send;
+mod serve;
+mod settings;
+mod store;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    cli::{Cli, Command},
+    output::{Failure, Output},
+    settings::{Environment, Layers},
+};
+
+/// What every command gets.
+#[derive(Debug)]
+struct Context {
+    environment: Environment,
+    config: Option<String>,
+    output: Output,
+}
+
+impl Context {
+    /// The layers of settings, with these flags on top.
+    fn layers(&self, flags: BTreeMap<&'static str, String>) -> Result<Layers, Failure> {
+        for (name, meant) in self.environment.misspelt() {
+            self.output.warning(&format!("{name} is not a setting; did you mean {meant}?"));
+        }
+        Ok(Layers::load(flags, self.environment.clone(), self.config.as_deref())?)
+    }
+}
+
+/// Does what was asked.
+pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
+    let context = Context { environment, config: cli.config, output };
+    match cli.command {
+        Command::Serve(args) => serve::run(&context, args),
+        Command::Migrate(args) => migrate::run(&context, args),
+        Command::Catalogue(args) => catalogue::run(&context, args.command),
+        Command::Player(args) => player::run(&context, args),
+        Command::Send(args) => send::run(&context, args),
+        Command::Settings(args) => settings::run(&context, args),
+        Command::Completions(args) => completions::run(&context, &args),
+    }
+}
+
+/// A runtime for a command that makes a few calls.
+fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused("cannot start the runtime", &error))
+}

@@ -1,0 +1,193 @@
+//! `gauntlet serve`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use gauntlet_domain::catalogue::Definition;
+use gauntlet_server::{
+    Addresses, Config, Parts, Roles, Server,
+    auth::AuthMode,
+    catalogue::prepare,
+    clock::{Clock as _, SystemClock, SystemRandom},
+    net::NetOptions,
+    rewards::{LogAdapter, RewardAdapter},
+    shards::Limits,
+};
+
+use super::{Context, catalogue, catalogue::Checked, store};
+use crate::{
+    cli::ServeArgs,
+    logging,
+    output::{Failure, chain},
+    settings::{Refused, Rewards, ServeSettings, Sign, StoreChoice, one_process, sign_in},
+};
+
+/// Serves until it is told to stop.
+pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
+    let settings = ServeSettings::read(&context.layers(args.flags.values)?)?;
+    let refused = |refused: Refused| Failure::new(refused.message).hint(refused.hint);
+    one_process(&settings.store.choice, settings.roles).map_err(refused)?;
+    let sign = sign_in(settings.auth_facts()).map_err(refused)?;
+    // Before the store is touched: a catalogue with faults changes nothing.
+    let catalogue = catalogue::load(context.output, settings.catalogue.as_deref())?;
+    logging::start(&settings.log, context.output)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused("cannot start the runtime", &error))?;
+    let result = runtime.block_on(serve(&settings, sign, catalogue));
+    // What is still running was told to stop, or was left behind by a second signal.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), store = settings.store.choice.masked(), "starting");
+    let opened = tokio::select! {
+        opened = store::open(&settings.store) => opened?,
+        () = signals.next() => return Err(Failure::new("stopped while waiting for the store")),
+    };
+    tracing::info!(migrations = opened.migrations, "the store is ready");
+    let Checked { text, definition, name } = catalogue;
+    let prepared = prepare(&*opened.store, &text, SystemClock.now())
+        .await
+        .map_err(|error| Failure::caused(format_args!("cannot register {name}"), &error))?;
+    tell_catalogue(&name, prepared.version(), &definition);
+
+    let parts = Parts {
+        store: opened.store,
+        catalogue: prepared,
+        adapter: adapter(settings.rewards),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    };
+    let server =
+        Server::start(config(settings, sign), parts).await.map_err(|error| Failure::new(chain(&error)))?;
+    tell_start(server.addresses(), settings, sign);
+    until_stopped(server, &mut signals).await
+}
+
+/// Runs until the first signal, then stops in order; a second signal, or the death of a part of
+/// the server, ends with a failure.
+async fn until_stopped(server: Server, signals: &mut Signals) -> Result<(), Failure> {
+    let failed = tokio::select! {
+        () = signals.next() => None,
+        why = server.failed() => Some(why),
+    };
+    tokio::select! {
+        () = server.stop() => {}
+        () = signals.next() => return Err(Failure::new("stopped at once by a second signal")),
+    }
+    failed.map_or(Ok(()), |why| Err(Failure::new(format!("the server failed: {why}"))))
+}
+
+fn config(settings: &ServeSettings, sign: Sign) -> Config {
+    let auth = match sign {
+        Sign::MockImplied | Sign::MockNamed => AuthMode::Mock,
+    };
+    let crate::settings::Roles { api, events, worker } = settings.roles;
+    Config {
+        http: settings.http,
+        grpc: settings.grpc,
+        events: settings.events,
+        ops: settings.ops,
+        base_path: settings.base_path.clone(),
+        namespace: settings.namespace.clone(),
+        roles: Roles { api, events, worker },
+        auth,
+        late_window: settings.late_window,
+        journal_retention: settings.journal_retention,
+        drain_delay: settings.drain_delay,
+        limits: limits(&settings.store.choice),
+        net: NetOptions { drain: settings.drain, ..NetOptions::default() },
+        ..Config::loopback()
+    }
+}
+
+/// SQLite has one writer: a second shard would only wait for it.
+fn limits(store: &StoreChoice) -> Limits {
+    match store {
+        StoreChoice::Sqlite(_) => Limits { shards: 1, ..Limits::default() },
+        StoreChoice::Postgres(_) => Limits::default(),
+    }
+}
+
+fn adapter(rewards: Rewards) -> Arc<dyn RewardAdapter> {
+    match rewards {
+        Rewards::Log => Arc::new(LogAdapter),
+    }
+}
+
+fn tell_catalogue(name: &str, version: u32, definition: &Definition) {
+    let challenges = definition.challenges.len();
+    let goals = definition.goal_ids().count();
+    tracing::info!(name, version, challenges, goals, "the catalogue is ready");
+}
+
+/// Says that the service is ready, and where: whoever started it may wait for this line.
+fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
+    if sign == Sign::MockNamed {
+        tracing::warn!("mock sign-in: whoever reaches this service can be any player");
+    } else {
+        tracing::warn!(
+            "mock sign-in, because this is the bare default: whoever is on this machine can be any player"
+        );
+    }
+    // A role that is off has no address.
+    let url =
+        |address: Option<SocketAddr>, path: &str| address.map(|address| format!("http://{address}{path}"));
+    tracing::info!(
+        http = url(addresses.http, &settings.base_path),
+        grpc = url(addresses.grpc, ""),
+        events = url(addresses.events, ""),
+        ops = url(Some(addresses.ops), ""),
+        "ready"
+    );
+}
+
+/// The signals that ask the service to stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Begins to listen: from now on a signal does not end the process by itself.
+    fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::caused("cannot listen for signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next signal.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The key that asks the service to stop.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Listens from the first `next` on.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    /// Waits for the next Ctrl-C.
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What each command gets to work with.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    Fault, Layers, Reading,
+    guard::AuthFacts,
+    table,
+    values::{self, Auth, LogFormat, Rewards, Roles, StoreChoice},
+};
+
+/// How to reach the store.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreSettings {
+    /// Which store.
+    pub(crate) choice: StoreChoice,
+    /// How long to wait for it at start.
+    pub(crate) wait: Duration,
+    /// The size of the pool.
+    pub(crate) max_connections: usize,
+}
+
+/// What to log, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct LogSettings {
+    /// A level, and exceptions.
+    pub(crate) filter: String,
+    /// The format.
+    pub(crate) format: LogFormat,
+}
+
+/// Settings of `gauntlet serve`.
+#[derive(Debug, Clone)]
+pub(crate) struct ServeSettings {
+    /// The store.
+    pub(crate) store: StoreSettings,
+    /// Logging.
+    pub(crate) log: LogSettings,
+    /// The catalogue file; `None`: the sample.
+    pub(crate) catalogue: Option<PathBuf>,
+    /// The player API over HTTP.
+    pub(crate) http: SocketAddr,
+    /// The player API over gRPC.
+    pub(crate) grpc: SocketAddr,
+    /// Events.
+    pub(crate) events: SocketAddr,
+    /// Operations.
+    pub(crate) ops: SocketAddr,
+    /// What HTTP paths begin with; empty for nothing.
+    pub(crate) base_path: String,
+    /// The game.
+    pub(crate) namespace: String,
+    /// What was said about sign-in.
+    pub(crate) auth: Option<Auth>,
+    /// Who hands rewards out.
+    pub(crate) rewards: Rewards,
+    /// The second switch for mock sign-in.
+    pub(crate) allow_mock_with_real_rewards: bool,
+    /// What runs in this process.
+    pub(crate) roles: Roles,
+    /// How late an event may come.
+    pub(crate) late_window: Duration,
+    /// How long the journal is kept; `None`: for good.
+    pub(crate) journal_retention: Option<Duration>,
+    /// How long to serve on after a stop was asked for.
+    pub(crate) drain_delay: Duration,
+    /// How long open requests may take to end.
+    pub(crate) drain: Duration,
+}
+
+impl StoreSettings {
+    fn of(reading: &mut Reading<'_>) -> Option<Self> {
+        let choice = reading.required(&table::STORE, values::store);
+        let wait = reading.required(&table::STORE_WAIT, values::duration);
+        let max_connections = reading.required(&table::MAX_CONNECTIONS, values::connections);
+        Some(Self { choice: choice?, wait: wait?, max_connections: max_connections? })
+    }
+}
+
+impl LogSettings {
+    fn of(reading: &mut Reading<'_>) -> Option<Self> {
+        let filter = reading.required(&table::LOG_LEVEL, values::log_filter);
+        let format = reading.required(&table::LOG_FORMAT, values::log_format);
+        Some(Self { filter: filter?, format: format? })
+    }
+}
+
+impl ServeSettings {
+    /// Reads every setting of `gauntlet serve`.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
+        let mut reading = layers.read();
+        // All are read before the first `?`, so that all faults are noted.
+        let store = StoreSettings::of(&mut reading);
+        let log = LogSettings::of(&mut reading);
+        let catalogue = reading.optional(&table::CATALOGUE, |path| Ok(PathBuf::from(path)));
+        let http = reading.required(&table::HTTP, values::address);
+        let grpc = reading.required(&table::GRPC, values::address);
+        let events = reading.required(&table::EVENTS, values::address);
+        let ops = reading.required(&table::OPS, values::address);
+        let base_path = reading.required(&table::BASE_PATH, values::base_path);
+        let namespace = reading.required(&table::NAMESPACE, values::id);
+        let auth = reading.optional(&table::AUTH, values::auth);
+        let rewards = reading.required(&table::REWARDS, values::rewards);
+        let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
+        let roles = reading.required(&table::ROLES, values::roles);
+        let late_window = reading.required(&table::LATE_WINDOW, values::duration);
+        let journal_retention = reading.optional(&table::JOURNAL_RETENTION, values::duration);
+        let drain_delay = reading.required(&table::DRAIN_DELAY, values::duration);
+        let drain = reading.required(&table::DRAIN, values::duration);
+        let settings = || {
+            Some(Self {
+                store: store?,
+                log: log?,
+                catalogue: catalogue?,
+                http: http?,
+                grpc: grpc?,
+                events: events?,
+                ops: ops?,
+                base_path: base_path?,
+                namespace: namespace?,
+                auth: auth?,
+                rewards: rewards?,
+                allow_mock_with_real_rewards: allow?,
+                roles: roles?,
+                late_window: late_window?,
+                journal_retention: journal_retention?,
+                drain_delay: drain_delay?,
+                drain: drain?,
+            })
+        };
+        reading.finish(settings())
+    }
+
+    /// What decides about mock sign-in.
+    pub(crate) fn auth_facts(&self) -> AuthFacts {
+        let listeners = [self.http, self.grpc, self.events, self.ops];
+        AuthFacts {
+            named: self.auth,
+            all_loopback: listeners.iter().all(|address| address.ip().is_loopback()),
+            sqlite: matches!(self.store.choice, StoreChoice::Sqlite(_)),
+            real_rewards: self.rewards.are_real(),
+            allow_with_real_rewards: self.allow_mock_with_real_rewards,
+        }
+    }
+}
+
+/// Settings of `gauntlet migrate`.
+#[derive(Debug, Clone)]
+pub(crate) struct MigrateSettings {
+    /// The store.
+    pub(crate) store: StoreSettings,
+    /// Logging.
+    pub(crate) log: LogSettings,
+}
+
+impl MigrateSettings {
+    /// Reads every setting of `gauntlet migrate`.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
+        let mut reading = layers.read();
+        let store = StoreSettings::of(&mut reading);
+        let log = LogSettings::of(&mut reading);
+        let settings = || Some(Self { store: store?, log: log? });
+        reading.finish(settings())
+    }
+}
+
+/// Settings of `gauntlet player`.
+#[derive(Debug, Clone)]
+pub(crate) struct PlayerSettings {
+    /// The server, without a slash at the end.
+    pub(crate) server: String,
+    /// Who to be.
+    pub(crate) player: String,
+}
+
+impl PlayerSettings {
+    /// Reads every setting of `gauntlet player`.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
+        let mut reading = layers.read();
+        let server = reading.required(&table::SERVER, values::url);
+        let player = reading.required(&table::PLAYER, values::id);
+        let settings = || Some(Self { server: server?, player: player? });
+        reading.finish(settings())
+    }
+}
+
+/// Settings of `gauntlet send`.
+#[derive(Debug, Clone)]
+pub(crate) struct SendSettings {
+    /// The events port.
+    pub(crate) events: String,
+    /// Who to be.
+    pub(crate) player: String,
+    /// The game.
+    pub(crate) namespace: String,
+}
+
+impl SendSettings {
+    /// Reads every setting of `gauntlet send`.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
+        let mut reading = layers.read();
+        let events = reading.required(&table::EVENTS_URL, values::url);
+        let player = reading.required(&table::PLAYER, values::id);
+        let namespace = reading.required(&table::NAMESPACE, values::id);
+        let settings = || Some(Self { events: events?, player: player?, namespace: namespace? });
+        reading.finish(settings())
+    }
+}

@@ -1,0 +1,7 @@
+//! The program from outside.
+#![cfg(test)]
+
+mod cli;
+mod journey;
+mod process;
+mod structure;

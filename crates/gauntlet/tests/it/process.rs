@@ -1,0 +1,165 @@
+//! The real binary as a process of its own, and clients that know it only by its protocols.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tonic::transport::Channel;
+
+/// How long a server may take to say that it listens, or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `gauntlet serve`. It is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// Base of the HTTP API, such as `http://127.0.0.1:1234/challenge`.
+    pub(crate) http: String,
+    pub(crate) grpc: String,
+    pub(crate) events: String,
+    pub(crate) ops: String,
+}
+
+impl Process {
+    /// Starts the binary on free loopback ports and waits until it says where it listens.
+    pub(crate) fn start(store: &str, more: &[&str]) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+            .args(["serve", "--store", store, "--auth", "mock", "--log-format", "json"])
+            .args(["--http", any, "--grpc", any, "--events", any, "--ops", any])
+            .args(more)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (send, ready) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Keeps reading to the end, so that the server never waits for a full pipe.
+            for line in log.lines().map_while(Result::ok) {
+                let entry: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                let _gone = send.send(entry);
+            }
+        });
+        let mut seen = Vec::new();
+        let fields = loop {
+            match ready.recv_timeout(PATIENCE) {
+                Ok(entry) if entry["fields"]["message"] == "ready" => break entry["fields"].clone(),
+                Ok(entry) => seen.push(entry),
+                Err(_) => panic!("the server did not get ready; its log: {seen:#?}"),
+            }
+        };
+        let field = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
+        Self { child, http: field("http"), grpc: field("grpc"), events: field("events"), ops: field("ops") }
+    }
+
+    /// Asks it to stop, as an orchestrator would, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(asked.success());
+        let started = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                assert!(status.success(), "a clean stop exits with 0, not {status}");
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "the server did not stop");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it as a power cut would, without a chance to do anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("SIGKILL can be sent");
+        self.child.wait().expect("the child can be waited for");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// A reply over HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) body: Value,
+}
+
+/// A game client over HTTP.
+pub(crate) struct Http<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) player: &'a str,
+}
+
+impl Http<'_> {
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "", None)
+    }
+
+    pub(crate) fn get_if_changed(&self, path: &str, etag: &str) -> Reply {
+        self.send("GET", path, "", Some(etag))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
+        self.send("POST", path, body, None)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &str) -> Reply {
+        self.send("PUT", path, body, None)
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str, etag: Option<&str>) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", "application/json");
+        if !self.player.is_empty() {
+            // Bytes, because a text may only be ASCII and players are not.
+            let player = ureq::http::HeaderValue::from_bytes(self.player.as_bytes()).expect("a header");
+            request = request.header("x-mock-user-id", player);
+        }
+        if let Some(etag) = etag {
+            request = request.header("if-none-match", etag);
+        }
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let request = request.body(body.to_owned()).expect("a request");
+        let mut reply = tokio::task::block_in_place(|| agent.run(request)).expect("a reply");
+        let etag = reply.headers().get("etag").map(|tag| tag.to_str().expect("ASCII").to_owned());
+        let text = reply.body_mut().read_to_string().expect("a body in UTF-8");
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
+        Reply { status: reply.status().as_u16(), etag, body }
+    }
+}
+
+/// A gRPC channel to one of the server's ports.
+pub(crate) async fn channel(url: &str) -> Channel {
+    Channel::from_shared(url.to_owned()).expect("a URL").connect().await.expect("a connection")
+}
+
+/// A gRPC request of a player.
+pub(crate) fn of<T>(player: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("x-mock-user-id", player.parse().expect("ASCII"));
+    request
+}

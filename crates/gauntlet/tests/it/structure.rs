@@ -1,0 +1,102 @@
+//! What ARCHITECTURE.md says must never be, as far as a test can see it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// No file of ours is longer; a longer one has more than one job.
+const MAX_LINES: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+/// Every Rust file of ours, without generated ones.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() && !entry.ends_with("generated") && !entry.ends_with("target") {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                found.push(entry);
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were found");
+    found
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata");
+    let allowed: &[(&str, &[&str])] = &[
+        ("gauntlet-domain", &[]),
+        ("gauntlet-proto", &[]),
+        ("gauntlet-store", &["gauntlet-domain"]),
+        ("gauntlet-server", &["gauntlet-domain", "gauntlet-proto", "gauntlet-store"]),
+        ("gauntlet", &["gauntlet-domain", "gauntlet-proto", "gauntlet-server", "gauntlet-store"]),
+        ("gauntlet-testkit", &[]),
+    ];
+    let known: BTreeSet<&str> = allowed.iter().map(|(name, _)| *name).collect();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let may = allowed.iter().find(|(allowed, _)| *allowed == name);
+        let (_, may) = may.unwrap_or_else(|| panic!("{name} is not in the list: where does it stand?"));
+        for dependency in &package.dependencies {
+            let on = dependency.name.as_str();
+            if dependency.kind == DependencyKind::Normal && known.contains(on) {
+                assert!(may.contains(&on), "{name} must not depend on {on}");
+            }
+        }
+    }
+    assert_eq!(metadata.packages.len(), known.len());
+}
+
+#[test]
+fn files_have_one_job() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|path| (fs::read_to_string(&path).expect("UTF-8").lines().count(), path))
+        .filter(|(lines, _)| *lines > MAX_LINES)
+        .collect();
+    assert!(long.is_empty(), "over {MAX_LINES} lines: {long:?}");
+}
+
+#[test]
+fn sql_stands_in_the_store_only() {
+    let statements = ["SELECT ", "INSERT INTO", "UPDATE player", "DELETE FROM", "CREATE TABLE"];
+    for path in sources() {
+        let inside = |part: &str| path.components().any(|component| component.as_os_str() == part);
+        if inside("gauntlet-store") || inside("gauntlet-testkit") || path.ends_with("structure.rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).expect("UTF-8");
+        for statement in statements {
+            assert!(!source.contains(statement), "{statement:?} in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_to_be_written() {
+    for path in sources() {
+        if path.ends_with("structure.rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).expect("UTF-8");
+        for word in ["todo!(", "unimplemented!(", "dbg!(", "FIXME", "XXX"] {
+            assert!(!source.contains(word), "{word} in {}", path.display());
+        }
+    }
+}
