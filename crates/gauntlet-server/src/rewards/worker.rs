@@ -23,6 +23,7 @@ pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
     let mut pause = INTERVAL;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
