@@ -122,12 +122,13 @@ impl Rewards {
     }
 
     async fn carry_out(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
+        let since = Instant::now();
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
-                self.send(&self.first_attempt(player, order)).await.map(|()| claimed)
+                self.send(&self.first_attempt(player, order), since).await.map(|()| claimed)
             }
             Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
             Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
@@ -175,9 +176,16 @@ impl Rewards {
         Err(pending())
     }
 
-    /// Sends a grant whose current attempt is committed under this process's lease, and records
-    /// how it ended.
-    async fn send(&self, grant: &Grant) -> Result<(), ApiError> {
+    /// Sends a grant whose current attempt is committed under a lease of this process that was
+    /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
+    async fn send(&self, grant: &Grant, since: Instant) -> Result<(), ApiError> {
+        if !self.core.may_send(since) {
+            tracing::warn!(
+                goal = grant.goal_id,
+                "a grant's lease came too late to send it; it is left to recovery"
+            );
+            return Err(pending());
+        }
         let answer = self.ask_platform(grant).await;
         match after_answer(self.adapter.class(), answer) {
             Step::Settle(end) => self.settle(grant, end).await,

@@ -107,7 +107,7 @@ impl Database {
         }
         let throw = self.dice.below(1_000);
         if throw < self.weather.very_slow {
-            self.dice.millis(1_000..12_000)
+            self.dice.millis(1_000..16_000)
         } else if throw < self.weather.very_slow + self.weather.slow {
             self.dice.millis(10..400)
         } else {

@@ -159,6 +159,8 @@ pub(super) struct Profile {
     pub(super) pace: u64,
     pub(super) class: PlatformClass,
     pub(super) weather: Weather,
+    /// The longest pause between two strikes of the nemesis, in milliseconds.
+    pub(super) respite: u64,
     /// How long faults last.
     pub(super) storm: Duration,
 }
@@ -184,12 +186,13 @@ impl Profile {
                 pace: 60,
                 class,
                 weather: Weather::default(),
+                respite: 0,
                 storm: Duration::ZERO,
             };
         }
         let weather = Weather {
             slow: dice.below(150),
-            very_slow: dice.below(15),
+            very_slow: dice.below(25),
             unavailable: dice.below(40),
             request_lost: dice.below(40),
             reply_lost: 15 + dice.below(60),
@@ -209,6 +212,7 @@ impl Profile {
             pace: 1 + dice.below(900),
             class,
             weather,
+            respite: if dice.chance(300) { 15_000 } else { 2_500 },
             storm: Duration::from_secs(20),
         }
     }

@@ -14,7 +14,7 @@ pub(super) async fn rage(world: &World) {
     let dice = Dice::new(world.profile.seed, "nemesis");
     let start = Instant::now();
     while start.elapsed() < world.profile.storm {
-        sleep(dice.millis(20..2_500)).await;
+        sleep(dice.millis(20..world.profile.respite)).await;
         strike(world, &dice).await;
     }
     world.calm_down();

@@ -29,6 +29,13 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
+/// A claim whose commit was confirmed after its lease had run out: another replica had taken the
+/// grant over, searched, found nothing and sent it, and then the first one sent it too.
+#[test]
+fn seed_391_a_commit_that_outlives_its_lease() {
+    run_all(std::iter::once(391));
+}
+
 fn number(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test that is run by hand is told which seeds")]
     let value = std::env::var(name);
