@@ -89,7 +89,9 @@ impl Engine {
     #[cfg(test)]
     pub(crate) async fn kill(&self) {
         let all = [&self.writers, &self.claims, &self.helpers];
-        all.iter().for_each(|tasks| tasks.kill());
+        for tasks in all {
+            tasks.kill();
+        }
         for tasks in all {
             tasks.finished().await;
         }

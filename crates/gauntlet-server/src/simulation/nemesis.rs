@@ -21,9 +21,9 @@ pub(super) async fn rage(world: &World) {
     for at in 0..world.replicas.len() {
         // Whatever was under way there: a fresh start.
         if dice.chance(500) {
-            world.crash(at).await
+            world.crash(at).await;
         } else {
-            world.stop(at).await
+            world.stop(at).await;
         }
         world.start(at).await;
     }

@@ -97,6 +97,12 @@ impl Someone {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How much was begun, and how much came to its end.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let book = self.book();
+        (book.begun, book.done)
+    }
+
     /// Joins the game, and then everything at once.
     pub(super) async fn play(self: Arc<Self>) {
         self.until_told("initialize", |api, caller| async move { api.initialize(&caller).await.map(drop) })

@@ -1,6 +1,6 @@
 //! What must be true once the storm is over and everybody has been answered.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use gauntlet_domain::{Catalogue, JournalKind, Player, ReceiptKey, Status, view_goal};
 use gauntlet_store::{Grant, GrantFilter, GrantState, Load, PlayerKey, Store};
@@ -21,13 +21,10 @@ use crate::{
 pub(super) async fn check(world: &World, players: &[std::sync::Arc<Someone>]) -> u64 {
     let catalogue = world.catalogue().await;
     for someone in players {
-        let book = someone.book();
-        if book.begun != book.done {
-            world
-                .trace
-                .fault(format_args!("{}: {} of {} came to an end", someone.name, book.done, book.begun));
+        let (begun, done) = someone.counts();
+        if begun != done {
+            world.trace.fault(format_args!("{}: {done} of {begun} came to an end", someone.name));
         }
-        drop(book);
         Examined::new(world, &catalogue, someone).await.check();
     }
     check_grants(world).await
@@ -38,7 +35,7 @@ pub(super) async fn check(world: &World, players: &[std::sync::Arc<Someone>]) ->
 async fn check_grants(world: &World) -> u64 {
     let fault = |what: String| world.trace.fault(what);
     let grants = all_grants(world, None).await;
-    let mut known = BTreeMap::new();
+    let mut known = BTreeSet::new();
     for grant in &grants {
         let key = GrantCall::of(grant).idempotency_key;
         let effects = world.platform.effects(&key);
@@ -54,10 +51,10 @@ async fn check_grants(world: &World) -> u64 {
                 grant.state, grant.attempt
             ));
         }
-        known.insert(key, ());
+        known.insert(key);
     }
     let effects = world.platform.all_effects();
-    for (key, _) in effects.iter().filter(|(key, _)| !known.contains_key(key)) {
+    for (key, _) in effects.iter().filter(|(key, _)| !known.contains(key)) {
         fault(format!("{key} was handed out and has no row"));
     }
     effects.iter().map(|(_, count)| u64::from(*count)).sum()
