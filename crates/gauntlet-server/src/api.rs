@@ -141,8 +141,8 @@ impl Api {
     /// Claims a reward and waits for its grant.
     ///
     /// # Errors
-    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts; and `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the
-    /// grant ends.
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts; and
+    /// `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the grant ends.
     pub async fn claim(
         &self,
         caller: &Caller,
