@@ -26,4 +26,5 @@ pub mod rewards;
 mod server;
 pub mod shards;
 
+pub use http::split_cloud_events;
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -152,6 +152,8 @@ pub struct Server {
     readiness: Readiness,
     core: Arc<Core>,
     shards: Shards,
+    api: Api,
+    ingest: Ingest,
     /// Listeners and their connections, but for operations.
     faces: Tasks,
     /// The operations listener, which outlives the others.
@@ -194,6 +196,8 @@ impl Server {
         let server = Self {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
+            api: Api::new(core.clone(), shards.clone(), rewards.clone()),
+            ingest: Ingest::new(core.clone(), shards.clone()),
             core,
             shards,
             faces: Tasks::new(),
@@ -207,7 +211,7 @@ impl Server {
             drain_delay: config.drain_delay,
         };
         server.start_helpers(&config, &rewards);
-        server.start_faces(&config, listeners, rewards);
+        server.start_faces(&config, listeners);
         server.readiness.set(true);
         Ok(server)
     }
@@ -216,6 +220,18 @@ impl Server {
     #[must_use]
     pub const fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// The use cases behind the player API's faces, for callers in the same process.
+    #[must_use]
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The one way in for events, for callers in the same process.
+    #[must_use]
+    pub const fn ingest(&self) -> &Ingest {
+        &self.ingest
     }
 
     /// Waits until a long-lived task has died; answers which and how. The server has to be
@@ -259,12 +275,10 @@ impl Server {
         }
     }
 
-    fn start_faces(&self, config: &Config, listeners: Listeners, rewards: Rewards) {
-        let api = Api::new(self.core.clone(), self.shards.clone(), rewards);
-        let ingest = Ingest::new(self.core.clone(), self.shards.clone());
+    fn start_faces(&self, config: &Config, listeners: Listeners) {
         let state = FaceState {
-            api,
-            ingest,
+            api: self.api.clone(),
+            ingest: self.ingest.clone(),
             core: self.core.clone(),
             shards: self.shards.clone(),
             auth: config.auth,

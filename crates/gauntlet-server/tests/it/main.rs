@@ -1,0 +1,5 @@
+//! What the server as a whole promises.
+
+mod corpus;
+mod histories;
+mod model;
