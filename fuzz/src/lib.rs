@@ -126,7 +126,10 @@ fn accept(incoming: Incoming) {
 fn count_twice(player: &mut Player, event: &Event) {
     let mut effects = Effects::default();
     let outcome = count_event(player, event, false, &context(now()), &mut effects);
-    assert_eq!(outcome == EventOutcome::NeedsId, event.key.id.is_empty() && outcome != EventOutcome::Unchanged);
+    assert_eq!(
+        outcome == EventOutcome::NeedsId,
+        event.key.id.is_empty() && outcome != EventOutcome::Unchanged
+    );
     let written = player.encode_live();
     let mut again = Player::decode(&written, None).expect("what was written can be read");
     let seen = !effects.receipts.is_empty();

@@ -10,7 +10,8 @@ mod checks;
 /// Runs a target on all its files, those included that fuzzing found and somebody kept.
 fn run(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let files: Vec<_> = fs::read_dir(&folder).expect("the corpus").map(|file| file.expect("a file").path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(&folder).expect("the corpus").map(|file| file.expect("a file").path()).collect();
     assert!(files.len() >= 3, "{target} has {} files", files.len());
     for file in files {
         let bytes = fs::read(&file).expect("can be read");

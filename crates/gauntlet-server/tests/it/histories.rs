@@ -59,7 +59,8 @@ fn orders(rig: &Rig, mut runner: TestRunner) {
     let result = runner.run(&histories, |(start, steps, seed)| {
         let one = resolve(START[start], &steps);
         let other = steps::shuffle_events(&one, seed);
-        let ends = rig.block_on(async { Ok::<_, String>((play(rig, &one).await?, play(rig, &other).await?)) });
+        let ends =
+            rig.block_on(async { Ok::<_, String>((play(rig, &one).await?, play(rig, &other).await?)) });
         let (one, other) = ends.map_err(TestCaseError::fail)?;
         prop_assert_eq!(run::promised(one), run::promised(other));
         Ok(())

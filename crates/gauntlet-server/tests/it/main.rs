@@ -3,3 +3,4 @@
 mod corpus;
 mod histories;
 mod model;
+mod world;

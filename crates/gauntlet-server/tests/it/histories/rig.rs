@@ -97,10 +97,7 @@ impl Rig {
         })
     }
 
-    fn new<F>(
-        folder: Option<tempfile::TempDir>,
-        open: impl FnOnce(Option<std::path::PathBuf>) -> F,
-    ) -> Self
+    fn new<F>(folder: Option<tempfile::TempDir>, open: impl FnOnce(Option<std::path::PathBuf>) -> F) -> Self
     where
         F: Future<Output = Arc<dyn Store>>,
     {

@@ -1,12 +1,6 @@
 //! Plays a history against the server and the model.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    future::poll_fn,
-    pin::Pin,
-    task::Poll,
-};
+use std::{collections::BTreeMap, fmt::Debug, future::poll_fn, pin::Pin, task::Poll};
 
 use chrono::{DateTime, SecondsFormat};
 use gauntlet_domain::Timestamp;
@@ -23,7 +17,10 @@ use super::{
     rig::Rig,
     steps::{Answer, DEFS, Door, Op, Sent, Step},
 };
-use crate::model::{Claim, Def, Kind, Model, Shown, What};
+use crate::{
+    model::Model,
+    world::{Claim, Def, Kind, Shown, What},
+};
 
 type Check = Result<(), String>;
 type ClaimReply = Result<proto::ClaimRewardResponse, ApiError>;
@@ -94,7 +91,7 @@ impl<'a> Run<'a> {
             Step::Claim(challenge, goal, answer) => self.claim(challenge, goal, Some(*answer)).await,
             Step::Hold(challenge, goal) => self.claim(challenge, goal, None).await,
             Step::Release(at, answer) if !self.held.is_empty() => {
-                self.release(at.index(self.held.len()), *answer).await
+                self.release(*at % self.held.len(), *answer).await
             }
             _ => Ok(()),
         }
@@ -134,9 +131,10 @@ impl<'a> Run<'a> {
     async fn cloud_event(&self, sent: &Sent) -> Result<(), ApiError> {
         let (kind, data) = match &sent.event.what {
             What::Login => ("user.loggedIn", serde_json::Value::Null),
-            What::Stat { code, value, increment } => {
-                ("stat.updated", serde_json::json!({"statCode": code, "latestValue": value, "inc": increment}))
-            }
+            What::Stat { code, value, increment } => (
+                "stat.updated",
+                serde_json::json!({"statCode": code, "latestValue": value, "inc": increment}),
+            ),
         };
         let mut event = serde_json::json!({
             "specversion": "1.0", "id": sent.id, "source": "/histories", "type": kind,
@@ -242,7 +240,14 @@ impl<'a> Run<'a> {
                 .selected_goals
                 .into_iter()
                 .map(|goal| {
-                    (goal.goal_id, goal.progress, goal.status, goal.is_active, goal.assigned_at, goal.expires_at)
+                    (
+                        goal.goal_id,
+                        goal.progress,
+                        goal.status,
+                        goal.is_active,
+                        goal.assigned_at,
+                        goal.expires_at,
+                    )
                 })
                 .collect();
             (selected, reply.total_active_goals, reply.replaced_goals)
@@ -357,12 +362,31 @@ impl<'a> Run<'a> {
         Ok(shown)
     }
 
+    /// One challenge alone, and active goals only.
+    async fn browse_parts(&self) -> Check {
+        for (challenge, active_only) in [("c", false), ("d", true), ("c", true)] {
+            let seen = self.api().browse(&self.caller, Some(challenge), active_only).await;
+            let seen = seen.map_err(|error| error.to_string())?.messages();
+            let told: Vec<_> = seen.into_iter().flat_map(|challenge| challenge.goals).collect();
+            let told: Vec<_> = told.iter().map(|goal| goal.goal_id.as_str()).collect();
+            let all = self.model.browse();
+            let expected = all
+                .iter()
+                .zip(DEFS)
+                .filter(|(goal, def)| def.challenge == challenge && (goal.active || !active_only));
+            let expected: Vec<_> = expected.map(|(goal, _)| goal.goal.as_str()).collect();
+            same("a part of what is shown", &told, &expected)?;
+        }
+        Ok(())
+    }
+
     /// Lets all grants end, and compares what is left in the store.
     async fn finish(mut self) -> Result<Vec<Shown>, String> {
         while !self.held.is_empty() {
             self.release(0, Answer::Granted).await?;
         }
         self.browse().await?;
+        self.browse_parts().await?;
         let player = PlayerKey { player: self.caller.player.clone(), namespace: "gauntlet".into() };
         let filter = GrantFilter { player: Some(player), state: None };
         let grants = self.rig.store.list_grants(&filter, 1_000).await.map_err(|error| error.to_string())?;
