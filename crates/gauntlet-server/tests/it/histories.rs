@@ -134,5 +134,7 @@ fn histories_long_in_any_order() {
 /// Plays a history that is written down.
 fn replay(rig: &Rig, begin: &str, steps: &[Step]) {
     let ops: Vec<(i64, Op)> = resolve(begin, steps);
-    rig.block_on(play(rig, &ops)).map(drop).unwrap_or_else(|why| panic!("{why}"));
+    if let Err(why) = rig.block_on(play(rig, &ops)) {
+        panic!("{why}");
+    }
 }

@@ -6,6 +6,12 @@
 //! [`Def::cycle`] and [`Def::end_of`]: a cycle is a number and an end, as for daily goals, whose
 //! cycles are days; and what rolls over besides the status is `sum`, `values` and `days`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "toward zero and within 32 bits is the rule, and a peak is one of the values"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::world::{Claim, Def, Event, Kind, Shown, What, seconds, text};
@@ -228,7 +234,9 @@ impl Model {
         }
         let new = self.defs.iter().filter(|def| def.default && !self.goals.contains_key(def.id));
         let new: Vec<_> = new.collect();
-        new.iter().for_each(|def| self.activate(def, true));
+        for def in &new {
+            self.activate(def, true);
+        }
         (self.browse().into_iter().filter(|goal| goal.active).collect(), new.len())
     }
 
@@ -265,7 +273,9 @@ impl Model {
                 replaced.push(def.id);
             }
         }
-        selected.iter().for_each(|def| self.activate(def, true));
+        for def in &selected {
+            self.activate(def, true);
+        }
         let all = self.challenge(challenge)?.into_iter().map(|def| self.shown(def));
         let total = all.filter(|shown| shown.active && shown.status != "claimed").count();
         Ok((selected.iter().map(|def| self.shown(def)).collect(), total, replaced))
