@@ -50,6 +50,25 @@ pub fn document(bytes: &[u8]) {
     }
 }
 
+/// A document with something of every kind in it, as `corpus/document/played` has it.
+pub fn played() -> Vec<u8> {
+    let mut player = Player::new();
+    let mut effects = Effects::default();
+    let yesterday = context(now().plus_millis(-86_400_000));
+    decide(&mut player, &Command::Initialize, &yesterday, &mut effects).expect("is never refused");
+    for (at, what) in [kills(12.0, 2.0), EventWhat::Login, kills(19.5, 7.5)].into_iter().enumerate() {
+        let late = context(now().plus_millis(-60_000_000 * (2 - i64::try_from(at).unwrap_or(0))));
+        let event = Event { at: late.now, ..event(what) };
+        count_event(&mut player, &event, false, &late, &mut effects);
+    }
+    for goal in ["absolute", "today"] {
+        let (challenge, goal) = ("statistics".to_owned(), goal.to_owned());
+        let claim = Command::BeginClaim { challenge, goal };
+        decide(&mut player, &claim, &context(now()), &mut effects).expect("is completed");
+    }
+    player.encode_live()
+}
+
 /// The same bytes as the settled part.
 fn settled(bytes: &[u8]) {
     let live = Player::new().encode_live();

@@ -21,6 +21,14 @@ fn run(target: &str, check: fn(&[u8])) {
     }
 }
 
+/// What this release writes; an older file stays as it is, under another name.
+#[test]
+#[ignore = "writes fuzz/corpus/document/played anew"]
+fn write_a_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/document/played");
+    fs::write(path, checks::played()).expect("can be written");
+}
+
 #[test]
 fn documents() {
     run("document", checks::document);

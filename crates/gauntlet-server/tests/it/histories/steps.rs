@@ -235,7 +235,7 @@ fn offset() -> impl Strategy<Value = Option<i64>> {
         4 => (-5..=0_i64).prop_map(Some),
         3 => (-700..=90_i64).prop_map(Some),
         // Around the tolerance for assignments, the window, and the future that is believed.
-        1 => prop::sample::select(vec![-601, -600, -599, -6, -5, 59, 60, 61]).prop_map(Some),
+        3 => prop::sample::select(vec![-601, -600, -600, -599, -6, -5, 59, 60, 61]).prop_map(Some),
         // Up to 30 hours late, and far ahead.
         1 => (-108_000..=200_000_i64).prop_map(Some),
         1 => Just(None),
@@ -268,7 +268,7 @@ fn call() -> impl Strategy<Value = Step> {
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let wait = prop_oneof![
         4 => 0..100_i64,
-        2 => 0..2_000_i64,
+        3 => 500..2_000_i64,
         2 => 0..40_000_i64,
         1 => 0..130_000_i64,
         1 => -5..0_i64,
