@@ -50,7 +50,13 @@ impl Ledger {
     }
 
     fn refuse(&self, status: &Status, took: Duration) {
-        let word = format!("{:?}: {}", status.code(), status.message());
+        // HTTP/2's "go away" for a call that the server has not begun; our client names it badly.
+        let not_begun = format!("{status:?}").contains("NO_ERROR, Remote");
+        let word = match status.code() {
+            Code::Internal if not_begun => "Unavailable: the server goes away".to_owned(),
+            Code::Internal => format!("{status:?}"),
+            code => format!("{code:?}: {}", status.message()),
+        };
         *self.refusals.lock().expect("not poisoned").entry(word).or_default() += 1;
         let mut slowest = self.slowest_refusal.lock().expect("not poisoned");
         *slowest = took.max(*slowest);
