@@ -7,7 +7,9 @@ use gauntlet_store::Error as StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::Api,
     core::{Core, CoreParts},
+    ingest::Ingest,
     lifecycle::Tasks,
     maintenance::keep_house,
     metrics::Metrics,
@@ -60,6 +62,16 @@ impl Engine {
             helpers.spawn_until("recovery", &stop_helpers, work);
         }
         Ok(Self { core, shards, rewards, writers, claims, helpers, stop_helpers })
+    }
+
+    /// The player API over these parts.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone())
+    }
+
+    /// The way in for events over these parts.
+    pub(crate) fn ingest(&self) -> Ingest {
+        Ingest::new(self.core.clone(), self.shards.clone())
     }
 
     /// Waits until a long-lived task has died; answers which and how.

@@ -29,4 +29,5 @@ pub mod shards;
 #[cfg(test)]
 mod simulation;
 
+pub use http::split_cloud_events;
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -150,6 +150,8 @@ pub struct Server {
     addresses: Addresses,
     readiness: Readiness,
     engine: Engine,
+    api: Api,
+    ingest: Ingest,
     /// Listeners and their connections, but for operations.
     faces: Tasks,
     /// The operations listener, which outlives the others.
@@ -170,6 +172,8 @@ impl Server {
         let server = Self {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
+            api: engine.api(),
+            ingest: engine.ingest(),
             engine,
             faces: Tasks::new(),
             ops: Tasks::new(),
@@ -186,6 +190,18 @@ impl Server {
     #[must_use]
     pub const fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// The use cases behind the player API's faces, for callers in the same process.
+    #[must_use]
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The one way in for events, for callers in the same process.
+    #[must_use]
+    pub const fn ingest(&self) -> &Ingest {
+        &self.ingest
     }
 
     /// Waits until a long-lived task has died; answers which and how. The server has to be
@@ -213,14 +229,11 @@ impl Server {
     }
 
     fn start_faces(&self, config: &Config, listeners: Listeners) {
-        let Engine { core, shards, rewards, .. } = &self.engine;
-        let api = Api::new(core.clone(), shards.clone(), rewards.clone());
-        let ingest = Ingest::new(core.clone(), shards.clone());
         let state = FaceState {
-            api,
-            ingest,
-            core: core.clone(),
-            shards: shards.clone(),
+            api: self.api.clone(),
+            ingest: self.ingest.clone(),
+            core: self.engine.core.clone(),
+            shards: self.engine.shards.clone(),
             auth: config.auth,
             readiness: self.readiness.clone(),
             stop: self.stop_faces.clone(),
