@@ -59,7 +59,7 @@ impl Core {
     #[must_use]
     pub fn new(parts: CoreParts) -> Self {
         let instance = format!("{:016x}", parts.random.number());
-        parts.metrics.catalogue(parts.catalogue.version());
+        parts.metrics.catalogue(&parts.catalogue);
         Self {
             store: parts.store,
             catalogue: ArcSwap::new(parts.catalogue),

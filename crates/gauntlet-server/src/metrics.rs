@@ -1,42 +1,63 @@
 //! The figures that the server counts from its first day, in the `OpenMetrics` text format.
 //!
 //! Names follow the conventions of Prometheus: base units, `_total` on counters. Labels are
-//! bounded: no ids of players, goals or requests.
+//! bounded: no ids of players, goals or requests. What every event costs has a handle of its own;
+//! the others are looked up by their labels.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU64},
     time::Duration,
 };
 
-use gauntlet_store::{Error as StoreError, PoolStatus};
+use gauntlet_domain::Catalogue;
+use gauntlet_store::{Error as StoreError, GrantState};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{
         counter::Counter,
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::{Registry, Unit},
+    registry::Registry,
 };
 
 use crate::error::Reason;
 
+#[cfg(test)]
+mod page;
+mod process;
+mod sample;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use sample::Sample;
+
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a request asked for, as metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Route {
+    /// `http` or `grpc`.
+    pub face: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path's pattern, or the gRPC method.
+    pub route: &'static str,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     face: &'static str,
+    method: &'static str,
     route: &'static str,
     code: &'static str,
     reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    face: &'static str,
-    route: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +79,33 @@ struct GrantLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    adapter: &'static str,
+    attempt: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    adapter: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdapterLabel {
+    adapter: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DependencyLabel {
+    dependency: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChallengeLabel {
+    challenge: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OneLabel {
     kind: &'static str,
 }
@@ -74,6 +122,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    const ALL: [Self; 3] = [Self::Login, Self::Stat, Self::Unknown];
+
     /// The label's value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -101,6 +151,9 @@ pub enum EventResult {
 }
 
 impl EventResult {
+    /// Those that events usually have.
+    const USUAL: [Self; 4] = [Self::Counted, Self::Unchanged, Self::Unused, Self::OtherNamespace];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Counted => "counted",
@@ -112,26 +165,44 @@ impl EventResult {
     }
 }
 
+/// What a breaker lets through to what it guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breaker {
+    /// Everything.
+    Closed,
+    /// One call, to see whether it is well again.
+    Probing,
+    /// Nothing.
+    Open,
+}
+
 /// Every figure that the server counts.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    request_seconds: Family<Route, Histogram, fn() -> Histogram>,
     events: Family<EventLabels, Counter>,
+    /// By kind and usual result, the counters in `events`.
+    usual_events: [[Counter; 4]; 3],
     malformed: Family<MalformedLabels, Counter>,
+    shard_seconds: Family<OneLabel, Histogram, fn() -> Histogram>,
+    call_wait: Histogram,
+    event_wait: Histogram,
     batch_operations: Histogram,
     commit_seconds: Histogram,
     conflicts: Counter,
     sheds: Family<OneLabel, Counter>,
     store_errors: Family<OneLabel, Counter>,
     grants: Family<GrantLabels, Counter>,
-    grant_seconds: Histogram,
+    grant_attempts: Family<AttemptLabels, Counter>,
+    grants_ended: Family<EndLabels, Counter>,
+    grant_seconds: Family<AdapterLabel, Histogram, fn() -> Histogram>,
     pending_grants: Gauge,
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
-    queue: Family<OneLabel, Gauge>,
-    pool: Family<OneLabel, Gauge>,
+    breakers: Family<DependencyLabel, Gauge>,
     catalogue_version: Gauge<i64, AtomicI64>,
+    challenge_goals: Family<ChallengeLabel, Gauge>,
 }
 
 /// 0.25 ms to about 16 s, each twice the one before.
@@ -149,104 +220,93 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
+        let histograms = latency as fn() -> Histogram;
+        let events = Family::<EventLabels, Counter>::default();
+        let shard_seconds = Family::new_with_constructor(histograms);
+        let wait = |kind| shard_seconds.get_or_create_owned(&OneLabel { kind });
         let mut metrics = Self {
-            registry: Registry::with_prefix("gauntlet"),
+            registry: Registry::default(),
             requests: Family::default(),
-            request_seconds: Family::new_with_constructor(latency as fn() -> Histogram),
-            events: Family::default(),
+            request_seconds: Family::new_with_constructor(histograms),
+            usual_events: EventKind::ALL.map(|kind| {
+                EventResult::USUAL.map(|result| events.get_or_create_owned(&EventLabels::of(kind, result)))
+            }),
+            events,
             malformed: Family::default(),
+            call_wait: wait("calls"),
+            event_wait: wait("events"),
+            shard_seconds,
             batch_operations: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit_seconds: latency(),
             conflicts: Counter::default(),
             sheds: Family::default(),
             store_errors: Family::default(),
             grants: Family::default(),
-            grant_seconds: latency(),
+            grant_attempts: Family::default(),
+            grants_ended: Family::default(),
+            grant_seconds: Family::new_with_constructor(histograms),
             pending_grants: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
-            queue: Family::default(),
-            pool: Family::default(),
+            breakers: Family::default(),
             catalogue_version: Gauge::default(),
+            challenge_goals: Family::default(),
         };
-        metrics.register_traffic();
-        metrics.register_state();
+        metrics.register();
         metrics
     }
 
-    fn register_traffic(&mut self) {
+    fn register(&mut self) {
         let r = &mut self.registry;
-        r.register("requests", "API requests by face, route, gRPC code and reason", self.requests.clone());
-        r.register_with_unit(
-            "request_duration",
-            "Time from a request's head to its answer's head",
-            Unit::Seconds,
-            self.request_seconds.clone(),
-        );
-        r.register("events", "Events by kind and what became of them", self.events.clone());
-        r.register("events_malformed", "Events that could not be understood", self.malformed.clone());
-        r.register(
-            "event_batch_operations",
-            "Operations that a shard carried out together",
-            self.batch_operations.clone(),
-        );
-        r.register_with_unit(
-            "event_batch_commit",
-            "Time of a batch's commit",
-            Unit::Seconds,
-            self.commit_seconds.clone(),
-        );
-        r.register("conflicts", "Players that lost a race against another replica", self.conflicts.clone());
-        r.register("sheds", "Operations refused before any work, by cause", self.sheds.clone());
-        r.register("store_errors", "Failures of the store by kind", self.store_errors.clone());
-        r.register("grants", "Calls to the reward platform by adapter and result", self.grants.clone());
-        r.register_with_unit(
-            "grant_duration",
-            "Time of a call to the reward platform",
-            Unit::Seconds,
-            self.grant_seconds.clone(),
-        );
-    }
-
-    fn register_state(&mut self) {
-        let r = &mut self.registry;
-        r.register("grants_pending", "Grants that are being sent", self.pending_grants.clone());
-        r.register_with_unit(
-            "grants_oldest_pending",
-            "Age of the oldest grant that is being sent; 0 when there is none",
-            Unit::Seconds,
-            self.oldest_pending_seconds.clone(),
-        );
-        r.register("queue_operations", "Operations that wait in the shards", self.queue.clone());
-        r.register(
-            "pool_connections",
-            "Connections to the database: limit, open, idle, and callers waiting for one",
-            self.pool.clone(),
-        );
-        r.register("catalogue_version", "Version of the catalogue in use", self.catalogue_version.clone());
+        table::REQUESTS.register(r, self.requests.clone());
+        table::REQUEST_DURATION.register(r, self.request_seconds.clone());
+        table::EVENTS.register(r, self.events.clone());
+        table::MALFORMED.register(r, self.malformed.clone());
+        table::SHEDS.register(r, self.sheds.clone());
+        table::SHARD_WAIT.register(r, self.shard_seconds.clone());
+        table::BATCH.register(r, self.batch_operations.clone());
+        table::COMMIT.register(r, self.commit_seconds.clone());
+        table::CONFLICTS.register(r, self.conflicts.clone());
+        table::STORE_ERRORS.register(r, self.store_errors.clone());
+        table::GRANTS.register(r, self.grants.clone());
+        table::GRANT_ATTEMPTS.register(r, self.grant_attempts.clone());
+        table::GRANTS_ENDED.register(r, self.grants_ended.clone());
+        table::GRANT_DURATION.register(r, self.grant_seconds.clone());
+        table::GRANTS_PENDING.register(r, self.pending_grants.clone());
+        table::GRANTS_OLDEST.register(r, self.oldest_pending_seconds.clone());
+        table::BREAKER.register(r, self.breakers.clone());
+        table::CATALOGUE_VERSION.register(r, self.catalogue_version.clone());
+        table::CHALLENGE_GOALS.register(r, self.challenge_goals.clone());
     }
 
     /// A request was answered.
-    pub fn request(
-        &self,
-        face: &'static str,
-        route: &'static str,
-        code: &'static str,
-        reason: &'static str,
-        elapsed: Duration,
-    ) {
-        self.requests.get_or_create(&RequestLabels { face, route, code, reason }).inc();
-        self.request_seconds.get_or_create(&RouteLabels { face, route }).observe(elapsed.as_secs_f64());
+    pub fn request(&self, route: Route, code: &'static str, reason: &'static str, elapsed: Duration) {
+        let Route { face, method, route: name } = route;
+        self.requests.get_or_create(&RequestLabels { face, method, route: name, code, reason }).inc();
+        self.request_seconds.get_or_create(&route).observe(elapsed.as_secs_f64());
     }
 
     /// An event was answered.
     pub fn event(&self, kind: EventKind, result: EventResult) {
-        let labels = EventLabels { kind: kind.as_str(), result: result.as_str() };
-        self.events.get_or_create(&labels).inc();
+        let usual = EventResult::USUAL.iter().position(|usual| *usual == result);
+        match usual {
+            Some(at) => self.usual_events[kind as usize][at].inc(),
+            None => self.events.get_or_create(&EventLabels::of(kind, result)).inc(),
+        };
     }
 
     /// An event could not be understood.
     pub fn malformed(&self, kind: EventKind, problem: &'static str) {
         self.malformed.get_or_create(&MalformedLabels { kind: kind.as_str(), problem }).inc();
+    }
+
+    /// A call was taken from its shard's queue.
+    pub fn call_waited(&self, elapsed: Duration) {
+        self.call_wait.observe(elapsed.as_secs_f64());
+    }
+
+    /// An event was taken from its shard's queue.
+    pub fn event_waited(&self, elapsed: Duration) {
+        self.event_wait.observe(elapsed.as_secs_f64());
     }
 
     /// A shard took a batch.
@@ -281,10 +341,22 @@ impl Metrics {
         self.store_errors.get_or_create(&OneLabel { kind }).inc();
     }
 
-    /// A call to the reward platform was answered.
-    pub fn grant(&self, adapter: &'static str, result: &'static str, elapsed: Duration) {
+    /// A call to the reward platform was answered; `attempt` counts from 1.
+    pub fn grant(&self, adapter: &'static str, result: &'static str, attempt: u32, elapsed: Duration) {
+        let attempt = match attempt {
+            0 | 1 => "1",
+            2 => "2",
+            3 => "3",
+            _ => "more",
+        };
         self.grants.get_or_create(&GrantLabels { adapter, result }).inc();
-        self.grant_seconds.observe(elapsed.as_secs_f64());
+        self.grant_attempts.get_or_create(&AttemptLabels { adapter, attempt }).inc();
+        self.grant_seconds.get_or_create(&AdapterLabel { adapter }).observe(elapsed.as_secs_f64());
+    }
+
+    /// A grant's end was stored.
+    pub fn grant_ended(&self, adapter: &'static str, state: GrantState) {
+        self.grants_ended.get_or_create(&EndLabels { adapter, state: state.as_str() }).inc();
     }
 
     /// Grants that are being sent, and the age of the oldest.
@@ -293,59 +365,41 @@ impl Metrics {
         self.oldest_pending_seconds.set(oldest.as_secs_f64());
     }
 
-    /// Operations that wait in the shards.
-    pub fn queues(&self, calls: usize, events: usize) {
-        self.set(&self.queue, "calls", calls);
-        self.set(&self.queue, "events", events);
-    }
-
-    /// How the store's connections are used.
-    pub fn pool(&self, status: PoolStatus) {
-        self.set(&self.pool, "limit", status.limit);
-        self.set(&self.pool, "open", status.open);
-        self.set(&self.pool, "idle", status.idle);
-        self.set(&self.pool, "waiting", status.waiting);
+    /// What a breaker lets through to a dependency: a reward adapter by its name, or the database.
+    pub fn breaker(&self, dependency: &'static str, state: Breaker) {
+        let state = match state {
+            Breaker::Closed => 0,
+            Breaker::Probing => 1,
+            Breaker::Open => 2,
+        };
+        self.breakers.get_or_create(&DependencyLabel { dependency }).set(state);
     }
 
     /// The catalogue in use.
-    pub fn catalogue(&self, version: u32) {
-        self.catalogue_version.set(i64::from(version));
+    pub fn catalogue(&self, catalogue: &Catalogue) {
+        self.catalogue_version.set(i64::from(catalogue.version()));
+        self.challenge_goals.clear();
+        for index in catalogue.challenge_indexes() {
+            let challenge = catalogue.challenge(index).id.clone();
+            let goals = i64::try_from(catalogue.goals_of(index).count()).unwrap_or(i64::MAX);
+            self.challenge_goals.get_or_create(&ChallengeLabel { challenge }).set(goals);
+        }
     }
 
-    /// All figures as `OpenMetrics` text.
+    /// All figures as `OpenMetrics` text, those included that are only read when somebody asks.
     #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::with_capacity(16 * 1024);
+    pub fn render(&self, sample: Sample) -> String {
+        let mut text = String::with_capacity(64 * 1024);
         // Writing into a string cannot fail.
-        let _written = encode(&mut text, &self.registry);
+        let _written = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &sample::registry(sample)))
+            .and_then(|()| encode_eof(&mut text));
         text
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like the other figures")]
-    fn set(&self, family: &Family<OneLabel, Gauge>, kind: &'static str, value: usize) {
-        family.get_or_create(&OneLabel { kind }).set(i64::try_from(value).unwrap_or(i64::MAX));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_rendered_with_their_labels() {
-        let metrics = Metrics::new();
-        metrics.event(EventKind::Stat, EventResult::Refused(Reason::Overloaded));
-        metrics.request("http", "/v1/challenges", "OK", "OK", Duration::from_millis(1));
-        metrics.pool(PoolStatus { limit: 10, open: 3, idle: 2, waiting: 1 });
-        let text = metrics.render();
-        for line in [
-            r#"gauntlet_events_total{kind="stat",result="OVERLOADED"} 1"#,
-            r#"gauntlet_requests_total{face="http",route="/v1/challenges",code="OK",reason="OK"} 1"#,
-            r#"gauntlet_request_duration_seconds_count{face="http",route="/v1/challenges"} 1"#,
-            r#"gauntlet_pool_connections{kind="waiting"} 1"#,
-            "# EOF",
-        ] {
-            assert!(text.contains(line), "{line} is missing in:\n{text}");
-        }
+impl EventLabels {
+    const fn of(kind: EventKind, result: EventResult) -> Self {
+        Self { kind: kind.as_str(), result: result.as_str() }
     }
 }

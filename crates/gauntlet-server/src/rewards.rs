@@ -16,7 +16,7 @@ use gauntlet_domain::{
     ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
     catalogue::Reward, view_goal,
 };
-use gauntlet_store::{Grant, GrantId, PlayerKey, Retry};
+use gauntlet_store::{Grant, GrantId, GrantState, PlayerKey, Retry};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -146,7 +146,7 @@ impl Rewards {
             goal_id: order.goal_id,
             reward: order.reward,
             claimed_at: order.claimed_at,
-            state: gauntlet_store::GrantState::Sending,
+            state: GrantState::Sending,
             attempt: 1,
             lease: None,
             created_at: self.core.now(),
@@ -202,7 +202,7 @@ impl Rewards {
         let started = Instant::now();
         let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
-        self.core.metrics().grant(self.adapter.name(), answer.as_str(), started.elapsed());
+        self.core.metrics().grant(self.adapter.name(), answer.as_str(), grant.attempt, started.elapsed());
         answer
     }
 
@@ -223,9 +223,13 @@ impl Rewards {
                 Err(Refusal::ClaimUncertain(grant.goal_id.clone()).into())
             }
         };
+        let (state, _) = GrantState::of_end(&end);
         let command = Command::SettleClaim { key: grant.id.key.clone(), end };
         match self.shards.call(grant.id.player.clone(), command).await {
-            Ok(_) => told,
+            Ok(_) => {
+                self.core.metrics().grant_ended(self.adapter.name(), state);
+                told
+            }
             Err(error) => {
                 let error = ApiError::from(error);
                 tracing::warn!(goal = grant.goal_id, %error, "a grant's result could not be stored yet");

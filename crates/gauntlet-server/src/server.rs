@@ -17,6 +17,7 @@ use crate::{
     grpc, http,
     ingest::Ingest,
     lifecycle::{Readiness, Tasks},
+    metrics::Sample,
     net::{self, NetOptions},
     rewards::RewardAdapter,
     shards::{Limits, Shards},
@@ -277,10 +278,9 @@ impl FaceState {
     /// All figures, those that are only read when somebody asks included.
     pub(crate) fn render_metrics(&self) -> String {
         let (calls, events) = self.shards.waiting();
-        let metrics = self.core.metrics();
-        metrics.queues(calls, events);
-        metrics.pool(self.core.store().pool_status());
-        metrics.render()
+        let store = self.core.store();
+        let sample = Sample { calls, events, pool: store.pool_status(), store: store.figures() };
+        self.core.metrics().render(sample)
     }
 }
 

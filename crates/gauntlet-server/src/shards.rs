@@ -10,6 +10,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Instant,
 };
 
 use gauntlet_domain::{Catalogue, Command, Event, EventOutcome, Refusal, Reply};
@@ -82,6 +83,14 @@ struct Operation {
     key: PlayerKey,
     work: Work,
     reply: ReplyTo,
+    /// When it joined its queue.
+    asked: Instant,
+}
+
+impl Operation {
+    fn new(key: PlayerKey, work: Work, reply: ReplyTo) -> Self {
+        Self { key, work, reply, asked: Instant::now() }
+    }
 }
 
 #[derive(Debug)]
@@ -135,7 +144,7 @@ impl Shards {
     pub async fn call(&self, key: PlayerKey, command: Command) -> CallAnswer {
         let (reply, answer) = oneshot::channel();
         let queue = &self.queues[self.shard_of(&key)].calls;
-        let operation = Operation { key, work: Work::Call(command), reply: ReplyTo::Call(reply) };
+        let operation = Operation::new(key, Work::Call(command), ReplyTo::Call(reply));
         queue.try_send(operation).map_err(|error| CallError::Failed(self.refused(&error)))?;
         answer.await.unwrap_or_else(|_| Err(CallError::Failed(lost())))
     }
@@ -147,7 +156,7 @@ impl Shards {
     pub async fn event(&self, key: PlayerKey, event: Event) -> EventAnswer {
         let (reply, answer) = oneshot::channel();
         let queue = &self.queues[self.shard_of(&key)].events;
-        let operation = Operation { key, work: Work::Event(event), reply: ReplyTo::Event(reply) };
+        let operation = Operation::new(key, Work::Event(event), ReplyTo::Event(reply));
         queue.try_send(operation).map_err(|error| self.refused(&error))?;
         answer.await.unwrap_or_else(|_| Err(lost()))
     }

@@ -8,6 +8,8 @@ use gauntlet_domain::{
     catalogue::Reward,
 };
 
+use crate::figures::Figures;
+
 /// Names a player: ids are unique within a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayerKey {
@@ -359,6 +361,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// How the connections are used.
     fn pool_status(&self) -> PoolStatus;
+
+    /// What the store has measured since it was opened; nothing, for stores that do not measure.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
 
     /// Closes all connections after the calls under way have ended.
     async fn close(&self);

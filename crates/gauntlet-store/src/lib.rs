@@ -24,6 +24,7 @@
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
 mod contract;
+mod figures;
 mod memory;
 mod migrations;
 mod postgres;
@@ -34,6 +35,7 @@ pub use contract::{
     BoxError, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
     LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
 };
+pub use figures::{Figures, Times};
 pub use memory::MemoryStore;
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -13,7 +13,7 @@ mod registry;
 mod session;
 mod types;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -27,6 +27,7 @@ use crate::contract::{
     Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
     PoolStatus, Retry, Store, Write, Written,
 };
+use crate::figures::{Figures, Meter};
 use crate::rows;
 use session::{Failure, Session};
 
@@ -45,10 +46,13 @@ pub struct PgOptions {
     pub connect: Duration,
     /// How long a statement may take, waiting for row locks included. Migrations have no limit.
     pub statement: Duration,
+    /// Statements that take at least this long are logged; `None`: none are.
+    pub slow: Option<Duration>,
 }
 
 impl PgOptions {
-    /// The defaults: 10 connections, 2 s to wait for one and to open one, 5 s for a statement.
+    /// The defaults: 10 connections, 2 s to wait for one and to open one, 5 s for a
+    /// statement, no log of slow ones.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -57,6 +61,7 @@ impl PgOptions {
             wait: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             statement: Duration::from_secs(5),
+            slow: None,
         }
     }
 }
@@ -95,6 +100,7 @@ enum BadOptions {
 pub struct PgStore {
     pool: Pool,
     statement: Duration,
+    meter: Arc<Meter>,
 }
 
 impl fmt::Debug for PgStore {
@@ -141,11 +147,11 @@ impl PgStore {
             .recycle_timeout(Some(options.connect))
             .build()
             .map_err(|error| Error::Rejected { operation: "connect", source: error.into() })?;
-        Ok(Self { pool, statement: options.statement })
+        Ok(Self { pool, statement: options.statement, meter: Arc::new(Meter::new(options.slow)) })
     }
 
     async fn session(&self, operation: &'static str) -> Result<Session, Error> {
-        Session::open(&self.pool, operation, self.statement).await
+        Session::open(&self.pool, operation, self.statement, &self.meter).await
     }
 }
 
@@ -297,6 +303,10 @@ impl Store for PgStore {
             idle: status.available,
             waiting: status.waiting,
         }
+    }
+
+    fn figures(&self) -> Figures {
+        self.meter.read(None)
     }
 
     async fn close(&self) {

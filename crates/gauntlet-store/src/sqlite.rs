@@ -17,9 +17,10 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -30,6 +31,7 @@ use crate::contract::{
     Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
     PoolStatus, Retry, Store, Write, Written,
 };
+use crate::figures::{Figures, Meter};
 use crate::rows;
 use writer::Writer;
 
@@ -45,13 +47,15 @@ pub struct SqliteOptions {
     /// Bytes that the file may grow to (to a page of 4096); `None`: as far as the disk goes. A full
     /// database answers [`Error::Unavailable`] to what would make it grow.
     pub max_bytes: Option<u64>,
+    /// Readings and transactions that take at least this long are logged; `None`: none are.
+    pub slow: Option<Duration>,
 }
 
 impl SqliteOptions {
-    /// The defaults: 4 readers, no limit.
+    /// The defaults: 4 readers, no limit, no log of slow statements.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 4, max_bytes: None }
+        Self { path: path.into(), readers: 4, max_bytes: None, slow: None }
     }
 }
 
@@ -75,6 +79,9 @@ pub struct SqliteStore {
     /// Empty after [`Store::close`].
     readers: Vec<Mutex<Option<Connection>>>,
     turn: AtomicUsize,
+    meter: Arc<Meter>,
+    /// The write-ahead log.
+    log: PathBuf,
 }
 
 /// Players read before other tasks of the thread get their turn: about a third of a millisecond.
@@ -100,12 +107,14 @@ impl SqliteStore {
             return Err(reject(BadFile::NoReaders));
         }
         let lock = lock(&options.path).map_err(reject)?;
-        let connection = connection::open_writer(&options.path, options.max_bytes)?;
-        let writer = Writer::start(connection, lock)?;
+        let meter = Arc::new(Meter::new(options.slow));
+        let connection = connection::open_writer(&options.path, options.max_bytes, &meter)?;
+        let writer = Writer::start(connection, lock, &meter)?;
         let readers = (0..options.readers)
             .map(|_| connection::open_reader(&options.path).map(|connection| Mutex::new(Some(connection))))
             .collect::<Result<_, _>>()?;
-        Ok(Self { writer, readers, turn: AtomicUsize::new(0) })
+        let log = beside(&options.path, "-wal");
+        Ok(Self { writer, readers, turn: AtomicUsize::new(0), meter, log })
     }
 
     /// Lets `read` use a reading connection, in a transaction: one snapshot.
@@ -114,15 +123,20 @@ impl SqliteStore {
         operation: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let asked = Instant::now();
         let mut guard = self.reader();
+        let started = Instant::now();
+        self.meter.pool_wait.took(started - asked);
         let Some(connection) = guard.as_mut() else {
             return Err(Error::Unavailable { operation, source: Closed.into() });
         };
         let failed = |error| connection::failure(operation, error);
         let transaction = connection.transaction().map_err(failed)?;
-        let answer = read(&transaction)?;
-        transaction.finish().map_err(failed)?;
-        Ok(answer)
+        let answer = read(&transaction);
+        let finished = transaction.finish().map_err(failed);
+        self.meter.statement(operation, started.elapsed());
+        let answer = answer?;
+        finished.map(|()| answer)
     }
 
     fn reader(&self) -> MutexGuard<'_, Option<Connection>> {
@@ -136,13 +150,18 @@ impl SqliteStore {
     }
 }
 
+/// The file whose name is that of the database and an ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Takes the lock that keeps other processes away for as long as the file handle lives, however
 /// the process ends. (SQLite's own locks allow many processes; our readers, and the rule that one
 /// process runs the workers, do not.)
 fn lock(path: &Path) -> Result<File, BadFile> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&name);
     let file = file.map_err(|source| BadFile::Lock { path: name.clone(), source })?;
     match file.try_lock() {
@@ -280,6 +299,10 @@ impl Store for SqliteStore {
         let idle = self.readers.iter().filter(|reader| reader.try_lock().is_ok()).count();
         let (limit, waiting) = (self.readers.len(), self.writer.waiting());
         PoolStatus { limit, open: limit, idle, waiting }
+    }
+
+    fn figures(&self) -> Figures {
+        self.meter.read(Some(&self.log))
     }
 
     async fn close(&self) {

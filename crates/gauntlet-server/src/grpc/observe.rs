@@ -19,6 +19,7 @@ use super::status::{code_name, status, unimplemented};
 use crate::{
     core::Core,
     error::{ApiError, Reason},
+    metrics::Route,
     server::FaceState,
 };
 
@@ -78,8 +79,13 @@ pub(super) async fn observe(
     };
     let response = corrected(response);
     let (code, reason) = outcome(&response);
-    core.metrics().request("grpc", label, code, reason, started.elapsed());
+    core.metrics().request(route(label), code, reason, started.elapsed());
     response
+}
+
+/// How metrics name a gRPC method; all of them are POST.
+pub(super) const fn route(label: &'static str) -> Route {
+    Route { face: "grpc", method: "POST", route: label }
 }
 
 fn label(uri: &Uri) -> &'static str {

@@ -12,7 +12,7 @@ use gauntlet_proto::events::{Ack, Event, event, event_stream_server};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::observe::STREAMED_EVENT;
+use super::observe::{STREAMED_EVENT, route};
 use crate::{
     core::Core,
     error::{ApiError, Code},
@@ -64,7 +64,7 @@ async fn answer(ingest: Ingest, core: Arc<Core>, event: Event) -> Ack {
         Ok(()) => ("OK", "OK"),
         Err(error) => (error.code().as_str(), error.reason.as_str()),
     };
-    core.metrics().request("grpc", STREAMED_EVENT, code, reason, started.elapsed());
+    core.metrics().request(route(STREAMED_EVENT), code, reason, started.elapsed());
     ack(event.sequence, result)
 }
 

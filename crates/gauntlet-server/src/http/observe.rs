@@ -12,14 +12,14 @@ use std::{
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue,
+        HeaderMap, HeaderName, HeaderValue, Method,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::Response,
 };
 
-use crate::{core::Core, error::Reason, server::FaceState};
+use crate::{core::Core, error::Reason, metrics::Route, server::FaceState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that a caller may choose.
@@ -66,6 +66,7 @@ impl Observer {
 pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let label = observer.label(&request);
+    let route = Route { face: "http", method: method(request.method()), route: label };
     let id = observer.request_id(request.headers());
     let mut response = next.run(request).await;
     let reason = response.extensions().get::<Reason>().copied();
@@ -79,6 +80,19 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REQUEST_ID, id);
-    observer.core.metrics().request("http", label, code, word, started.elapsed());
+    observer.core.metrics().request(route, code, word, started.elapsed());
     response
+}
+
+/// The label of a method: what callers make up is no label.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => UNMATCHED,
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    MAX_BATCH, Operation,
+    MAX_BATCH, Operation, Work,
     group::{Answer, Group, Plan, Recall, unknown, update_locked},
 };
 use crate::core::Core;
@@ -76,7 +76,7 @@ impl Worker {
     }
 
     async fn carry_out(&self, batch: Vec<Operation>) {
-        self.core.metrics().batch(batch.len());
+        self.measure(&batch);
         let mut groups = Group::gather(batch);
         for _ in 0..RACES {
             groups = self.round(groups).await;
@@ -86,6 +86,17 @@ impl Worker {
         }
         for group in groups {
             update_locked(&self.core, group).await;
+        }
+    }
+
+    fn measure(&self, batch: &[Operation]) {
+        let (metrics, now) = (self.core.metrics(), Instant::now());
+        metrics.batch(batch.len());
+        for operation in batch {
+            match operation.work {
+                Work::Call(_) => metrics.call_waited(now - operation.asked),
+                Work::Event(_) => metrics.event_waited(now - operation.asked),
+            }
         }
     }
 

@@ -1,11 +1,19 @@
 //! One connection in use, and what its failures mean.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
-use crate::contract::{BoxError, Error};
+use crate::{
+    contract::{BoxError, Error},
+    figures::Meter,
+};
 
 /// How much longer than the server's own time-out the client waits before it gives up on a server
 /// that does not even answer.
@@ -65,6 +73,7 @@ impl StdError for NoAnswer {}
 pub(super) struct Session {
     connection: Option<Object>,
     operation: &'static str,
+    meter: Arc<Meter>,
     limit: Duration,
     /// In a transaction, or broken.
     tainted: bool,
@@ -77,8 +86,15 @@ impl Session {
         pool: &Pool,
         operation: &'static str,
         statement: Duration,
+        meter: &Arc<Meter>,
     ) -> Result<Self, Error> {
-        let connection = pool.get().await.map_err(|error| {
+        let started = Instant::now();
+        let connection = pool.get().await;
+        meter.pool_wait.took(started.elapsed());
+        let connection = connection.map_err(|error| {
+            if matches!(error, PoolError::Timeout(_)) {
+                meter.pool_timeouts.fetch_add(1, Ordering::Relaxed);
+            }
             // Nothing has been sent. A wrong password counts as unavailable too: it is mended
             // outside of this process.
             let source: BoxError = match error {
@@ -90,6 +106,7 @@ impl Session {
         Ok(Self {
             connection: Some(connection),
             operation,
+            meter: meter.clone(),
             limit: statement + GRACE,
             tainted: false,
             in_transaction: false,
@@ -108,6 +125,13 @@ impl Session {
     }
 
     async fn run(&mut self, stake: Stake, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failure> {
+        let started = Instant::now();
+        let rows = self.query(stake, sql, params).await;
+        self.meter.statement(self.operation, started.elapsed());
+        rows
+    }
+
+    async fn query(&mut self, stake: Stake, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failure> {
         let limit = self.limit;
         let connection = self.connection()?;
         let prepared = tokio::time::timeout(limit, connection.prepare_cached(sql)).await;
@@ -126,10 +150,10 @@ impl Session {
 
     /// Runs SQL text of any number of statements, without a time limit of the client's.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), Failure> {
-        match self.connection()?.batch_execute(sql).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.failed(Stake::None, error)),
-        }
+        let started = Instant::now();
+        let done = self.connection()?.batch_execute(sql).await;
+        self.meter.statement(self.operation, started.elapsed());
+        done.map_err(|error| self.failed(Stake::None, error))
     }
 
     /// Opens a transaction.
@@ -172,8 +196,10 @@ impl Session {
     }
 
     async fn control(&mut self, sql: &str, stake: Stake) -> Result<(), Failure> {
-        let limit = self.limit;
-        match tokio::time::timeout(limit, self.connection()?.batch_execute(sql)).await {
+        let started = Instant::now();
+        let done = tokio::time::timeout(self.limit, self.connection()?.batch_execute(sql)).await;
+        self.meter.statement(self.operation, started.elapsed());
+        match done {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.failed(stake, error)),
             Err(_) => Err(self.silent(stake)),

@@ -1,12 +1,17 @@
 //! The thread that owns the writing connection.
 
-use std::{fs::File, sync::Mutex, thread};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+    thread,
+    time::Instant,
+};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{commit_failure, failure};
-use crate::contract::Error;
+use crate::{contract::Error, figures::Meter};
 
 type Command = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -19,6 +24,7 @@ const QUEUE: usize = 64;
 pub(super) struct Writer {
     commands: Mutex<Option<mpsc::Sender<Command>>>,
     ended: watch::Receiver<bool>,
+    meter: Arc<Meter>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +37,7 @@ enum Gone {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Error> {
+    pub(super) fn start(connection: Connection, lock: File, meter: &Arc<Meter>) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::channel::<Command>(QUEUE);
         let (end, ended) = watch::channel(false);
         let run = move || {
@@ -49,7 +55,7 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(run)
             .map_err(|error| Error::Unavailable { operation: "open", source: error.into() })?;
-        Ok(Self { commands: Mutex::new(Some(commands)), ended })
+        Ok(Self { commands: Mutex::new(Some(commands)), ended, meter: meter.clone() })
     }
 
     /// Lets `work` use the connection, and waits for its answer.
@@ -64,9 +70,14 @@ impl Writer {
             guard.clone().ok_or_else(|| gone(Gone::Closed))?
         };
         let (reply, answer) = oneshot::channel();
+        let (asked, meter) = (Instant::now(), self.meter.clone());
         let command: Command = Box::new(move |connection| {
+            let started = Instant::now();
+            meter.writer_wait.took(started - asked);
+            let done = work(connection);
+            meter.statement(operation, started.elapsed());
             // A caller that has gone away misses its answer; the work is done all the same.
-            let _ = reply.send(work(connection));
+            let _ = reply.send(done);
         });
         commands.send(command).await.map_err(|_| gone(Gone::Died))?;
         // The thread died over this call, or before it: it may have committed.
@@ -122,7 +133,8 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_died_makes_calls_unavailable() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock).expect("starts");
+        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock, &Arc::default())
+            .expect("starts");
         let died = writer.run::<()>("first", |_| panic!("on purpose")).await;
         assert!(matches!(died, Err(Error::Unknown { operation: "first", .. })), "{died:?}");
         let mut ended = writer.ended.clone();
@@ -134,7 +146,8 @@ mod tests {
     #[tokio::test]
     async fn a_failed_transaction_leaves_nothing() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock).expect("starts");
+        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock, &Arc::default())
+            .expect("starts");
         let insert = |transaction: &Transaction<'_>| {
             transaction.execute_batch("INSERT INTO t VALUES (1)").map_err(|error| failure("x", error))
         };

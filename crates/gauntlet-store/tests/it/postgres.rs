@@ -423,3 +423,35 @@ async fn people_can_ask_the_journal_with_sql() {
     assert_eq!(row.get::<_, &str>(1), at(0).to_rfc3339());
     assert_eq!(row.get::<_, i64>(2), at(0).millis());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_waits_and_time_outs_are_measured() {
+    let (database, _) = fresh().await;
+    let options =
+        PgOptions { max_connections: 1, wait: Duration::from_millis(20), ..PgOptions::new(&database.url) };
+    let store = connected(&options).await;
+    create(store.as_ref(), "p").await;
+    let count = |operation: &str| {
+        let figures = store.figures();
+        figures.statements.iter().find(|(name, _)| *name == operation).map_or(0, |(_, times)| times.count)
+    };
+    assert_eq!((count("player.commit"), count("player.load")), (1, 0));
+    assert!(stored(store.as_ref(), "p").await.is_some());
+    assert_eq!(count("player.load"), 1, "a player is one statement");
+
+    let held = lock_row(&database, "p").await;
+    let waiting = in_background({
+        let store = store.clone();
+        async move { commit_one(store.as_ref(), write("p", Some(1), small(2))).await }
+    });
+    blocked(&database).await;
+    let refused = store.load(&[load("p")]).await;
+    assert!(matches!(refused, Err(Error::Unavailable { operation: "player.load", .. })), "{refused:?}");
+    held.batch_execute("ROLLBACK").await.expect("gives the lock back");
+    assert_eq!(waiting.await.expect("no panic"), done(2));
+    let figures = store.figures();
+    assert_eq!((figures.pool_timeouts, figures.log_bytes), (1, None));
+    let longest = figures.pool_wait.buckets.iter().rev().find(|(_, count)| *count > 0).expect("waits");
+    assert!(longest.0 >= 0.02, "{figures:?}");
+    store.close().await;
+}
