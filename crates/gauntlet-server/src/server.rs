@@ -185,6 +185,7 @@ impl Server {
             namespace: config.namespace.clone(),
             late_window: config.late_window,
             grant_deadline: config.grant_deadline,
+            grant_settle: adapter.settle(),
         }));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;

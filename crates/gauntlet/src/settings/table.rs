@@ -275,7 +275,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 30] = [
+pub(crate) static ALL: [&Setting; 35] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -294,6 +294,11 @@ pub(crate) static ALL: [&Setting; 30] = [
     &WEBHOOK_KEY_LIFETIME,
     &WEBHOOK_SEARCH_URL,
     &WEBHOOK_SETTLE,
+    &AGS_URL,
+    &AGS_CLIENT_ID,
+    &AGS_CLIENT_SECRET,
+    &AGS_GRANTS,
+    &AGS_KEY_LIFETIME,
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,
