@@ -134,7 +134,7 @@ mod tests {
         }
         let uncertain = |recovery| matches!(recovery, Recovery::Settle(GrantEnd::Uncertain(_)));
         assert_eq!(after_takeover(KEYED, true, Duration::from_secs(60)), Recovery::Send);
-        assert!(uncertain(after_takeover(KEYED, true, day - KEY_MARGIN)));
+        assert!(uncertain(after_takeover(KEYED, true, day.saturating_sub(KEY_MARGIN))));
         assert_eq!(after_takeover(SEARCHABLE, true, day), Recovery::Search);
         assert!(uncertain(after_takeover(PlatformClass::Neither, true, Duration::ZERO)));
         assert_eq!(after_search(Search::NotFound), None);

@@ -32,12 +32,14 @@ enum Gone {
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Error> {
-        let (commands, mut inbox) = mpsc::channel::<Command>(QUEUE);
+        let (commands, inbox) = mpsc::channel::<Command>(QUEUE);
         let (end, ended) = watch::channel(false);
         let run = move || {
             // Sent when everything below is dropped, by a panic as well.
             let _end = SendAtEnd(end);
             let _lock = lock;
+            // Moved in here so that it is closed by then: who saw the end finds no open inbox.
+            let mut inbox = inbox;
             let mut connection = connection;
             while let Some(command) = inbox.blocking_recv() {
                 command(&mut connection);

@@ -51,7 +51,7 @@ impl Process {
             match ready.recv_timeout(PATIENCE) {
                 Ok(entry) if entry["fields"]["message"] == "ready" => break entry["fields"].clone(),
                 Ok(entry) => seen.push(entry),
-                Err(_) => panic!("the server did not get ready; its log: {seen:#?}"),
+                Err(waited) => panic!("the server did not get ready ({waited}); its log: {seen:#?}"),
             }
         };
         let field = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
