@@ -13,10 +13,6 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long a grant's lease outlives the two calls that a sender may make (a search and the
-/// grant): the time to record the result.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
-
 /// What every part of a running server shares.
 #[derive(Debug)]
 pub struct Core {
@@ -28,6 +24,7 @@ pub struct Core {
     namespace: String,
     late_window: Duration,
     grant_deadline: Duration,
+    grant_takeover: Duration,
     /// Names this process in leases.
     instance: String,
 }
@@ -51,6 +48,9 @@ pub struct CoreParts {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long a grant's lease outlives the two calls that its sender may make (a search and the
+    /// grant): the time to record the result.
+    pub grant_takeover: Duration,
 }
 
 impl Core {
@@ -68,6 +68,7 @@ impl Core {
             namespace: parts.namespace,
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
+            grant_takeover: parts.grant_takeover,
             instance,
         }
     }
@@ -123,7 +124,7 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + LEASE_MARGIN;
+        let length = self.grant_deadline * 2 + self.grant_takeover;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
     }
 

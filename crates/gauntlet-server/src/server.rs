@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use gauntlet_domain::Catalogue;
-use gauntlet_store::{Error as StoreError, Store};
+use gauntlet_store::{
+    Error as StoreError, Store,
+    crash::{self, Point},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +66,12 @@ pub struct Config {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long after the end of its calls a grant of a silent sender is taken over. Too short, and
+    /// a sender that is only slow to record the answer is overtaken; too long, and players wait for
+    /// what a process that died has left.
+    pub grant_takeover: Duration,
+    /// How often a worker looks for grants to take over.
+    pub recovery_interval: Duration,
     /// How long journal rows are kept; `None`: for good.
     pub journal_retention: Option<Duration>,
     /// How long probes see the server as not ready before it stops to accept connections, so
@@ -90,6 +99,8 @@ impl Config {
             auth: AuthMode::Mock,
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(10),
+            grant_takeover: Duration::from_secs(5),
+            recovery_interval: Duration::from_secs(1),
             journal_retention: None,
             drain_delay: Duration::ZERO,
             limits: Limits::default(),
@@ -185,6 +196,7 @@ impl Server {
             namespace: config.namespace.clone(),
             late_window: config.late_window,
             grant_deadline: config.grant_deadline,
+            grant_takeover: config.grant_takeover,
         }));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;
@@ -208,6 +220,7 @@ impl Server {
         };
         server.start_helpers(&config, &rewards);
         server.start_faces(&config, listeners, rewards);
+        crash::point(Point::BeforeReady);
         server.readiness.set(true);
         Ok(server)
     }
@@ -237,6 +250,7 @@ impl Server {
         tokio::time::sleep(self.drain_delay).await;
         self.stop_faces.cancel();
         self.stop_helpers.cancel();
+        crash::point(Point::Draining);
         self.helpers.finished().await;
         tracing::info!("stopping: open requests end");
         // The operations port stays, so that the end can be watched.
@@ -244,6 +258,7 @@ impl Server {
         self.claims.finished().await;
         self.shards.close();
         self.writers.finished().await;
+        crash::point(Point::BeforeClose);
         self.core.store().close().await;
         self.stop_ops.cancel();
         self.ops.finished().await;
@@ -255,7 +270,8 @@ impl Server {
         let house = keep_house(self.core.clone(), config.journal_retention, stop.clone());
         self.helpers.spawn_until("maintenance", stop, house);
         if config.roles.worker {
-            self.helpers.spawn_until("recovery", stop, recover(rewards.clone(), stop.clone()));
+            let work = recover(rewards.clone(), config.recovery_interval, stop.clone());
+            self.helpers.spawn_until("recovery", stop, work);
         }
     }
 

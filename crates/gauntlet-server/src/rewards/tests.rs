@@ -78,6 +78,7 @@ impl Rig {
             namespace: "n".into(),
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_millis(200),
+            grant_takeover: Duration::from_secs(5),
         }));
         let platform = Arc::new(Scripted {
             class,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gauntlet_store::Grant;
+use gauntlet_store::{
+    Grant,
+    crash::{self, Point},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,23 +15,22 @@ use super::{
 };
 use crate::core::Chain;
 
-/// How often it looks. With the lease, this decides how long a player waits for a reward whose
-/// sender has died.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// How many grants it takes over at a time. All of them are sent at once, because their leases run.
 const TAKEN: u32 = 16;
 
 /// Looks for grants to take over until it is told to stop. What it has taken over it finishes.
-pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
-    let mut pause = INTERVAL;
+/// With the lease, the interval decides how long a player waits for a reward whose sender has died.
+pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: CancellationToken) {
+    let mut pause = interval;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
         let taken = rewards.take_over().await;
+        crash::point_if(Point::TakenOver, || !taken.is_empty());
         let more = taken.len() >= TAKEN as usize;
-        pause = if more { Duration::ZERO } else { INTERVAL };
+        pause = if more { Duration::ZERO } else { interval };
         join_all(taken.into_iter().map(|grant| rewards.resume(grant))).await;
         rewards.report().await;
     }
@@ -50,7 +52,11 @@ impl Rewards {
         let step = match after_takeover(self.adapter.class(), age) {
             Recovery::Send => None,
             Recovery::Settle(end) => Some(Step::Settle(end)),
-            Recovery::Search => after_search(self.search(&grant).await),
+            Recovery::Search => {
+                let found = self.search(&grant).await;
+                crash::point(Point::Searched);
+                after_search(found)
+            }
         };
         // What goes wrong is logged and stays due.
         let _told = match step {

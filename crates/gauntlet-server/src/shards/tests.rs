@@ -146,6 +146,7 @@ impl Rig {
             namespace: "test".into(),
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(1),
+            grant_takeover: Duration::from_secs(5),
         }));
         let tasks = Tasks::new();
         let limits = Limits { shards: 1, ..Limits::default() };

@@ -199,6 +199,40 @@ pub(crate) static LATE_WINDOW: Setting = Setting {
     ..ROW
 };
 
+/// How long the reward platform may take.
+pub(crate) static GRANT_DEADLINE: Setting = Setting {
+    key: "grant-deadline",
+    flag: "grant-deadline",
+    env: "GAUNTLET_GRANT_DEADLINE",
+    default: Some("10s"),
+    value: "TIME",
+    help: "How long one call to the reward platform may take",
+    ..ROW
+};
+
+/// When the grant of a silent sender is taken over.
+pub(crate) static GRANT_TAKEOVER: Setting = Setting {
+    key: "grant-takeover",
+    flag: "grant-takeover",
+    env: "GAUNTLET_GRANT_TAKEOVER",
+    default: Some("5s"),
+    value: "TIME",
+    help: "How long after its two calls' deadlines a grant whose sender is silent is taken over; shorter \
+           overtakes senders that are only slow, longer makes players wait after a crash",
+    ..ROW
+};
+
+/// How often grants to take over are looked for.
+pub(crate) static RECOVERY_INTERVAL: Setting = Setting {
+    key: "recovery-interval",
+    flag: "recovery-interval",
+    env: "GAUNTLET_RECOVERY_INTERVAL",
+    default: Some("1s"),
+    value: "TIME",
+    help: "How often to look for grants to take over or to send again",
+    ..ROW
+};
+
 /// How long the journal is kept.
 pub(crate) static JOURNAL_RETENTION: Setting = Setting {
     key: "journal-retention",
@@ -295,7 +329,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 23] = [
+pub(crate) static ALL: [&Setting; 26] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -311,6 +345,9 @@ pub(crate) static ALL: [&Setting; 23] = [
     &STORE_WAIT,
     &ROLES,
     &LATE_WINDOW,
+    &GRANT_DEADLINE,
+    &GRANT_TAKEOVER,
+    &RECOVERY_INTERVAL,
     &JOURNAL_RETENTION,
     &DRAIN_DELAY,
     &DRAIN,
