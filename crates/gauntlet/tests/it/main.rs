@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod cli;
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+mod crash;
 mod journey;
 mod process;
 mod structure;

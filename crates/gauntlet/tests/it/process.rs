@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::Duration,
@@ -23,9 +24,26 @@ pub(crate) struct Process {
     pub(crate) ops: String,
 }
 
+/// A server that is dead before it was ready.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    /// The signal that has ended it; `None`: it ended by itself.
+    pub(crate) signal: Option<i32>,
+    /// What it has logged.
+    #[expect(dead_code, reason = "shown when a test fails")]
+    pub(crate) log: Vec<Value>,
+}
+
 impl Process {
     /// Starts the binary on free loopback ports and waits until it says where it listens.
     pub(crate) fn start(store: &str, more: &[&str]) -> Self {
+        Self::start_within(store, more, PATIENCE)
+            .unwrap_or_else(|ended| panic!("the server did not get ready: {ended:#?}"))
+    }
+
+    /// The same with a time limit. A server that dies before it is ready, or takes longer and is
+    /// killed for it, is an error.
+    pub(crate) fn start_within(store: &str, more: &[&str], limit: Duration) -> Result<Self, NotReady> {
         let any = "127.0.0.1:0";
         let mut child = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
             .args(["serve", "--store", store, "--auth", "mock", "--log-format", "json"])
@@ -46,23 +64,51 @@ impl Process {
                 let _gone = send.send(entry);
             }
         });
+        let address = String::new;
+        let mut server = Self { child, http: address(), grpc: address(), events: address(), ops: address() };
         let mut seen = Vec::new();
+        let until = std::time::Instant::now() + limit;
         let fields = loop {
-            match ready.recv_timeout(PATIENCE) {
+            match ready.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
                 Ok(entry) if entry["fields"]["message"] == "ready" => break entry["fields"].clone(),
                 Ok(entry) => seen.push(entry),
-                Err(_) => panic!("the server did not get ready; its log: {seen:#?}"),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    server.child.kill().expect("SIGKILL can be sent");
+                    return Err(NotReady { signal: server.ended(), log: seen });
+                }
+                // Its end of the pipe is closed: it is dead or about to be.
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(NotReady { signal: server.ended(), log: seen });
+                }
             }
         };
         let field = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
-        Self { child, http: field("http"), grpc: field("grpc"), events: field("events"), ops: field("ops") }
+        (server.http, server.grpc) = (field("http"), field("grpc"));
+        (server.events, server.ops) = (field("events"), field("ops"));
+        Ok(server)
     }
 
-    /// Asks it to stop, as an orchestrator would, and waits until it has.
-    pub(crate) fn stop(mut self) {
+    /// Waits for its end; answers the signal that has ended it, or `None` when it ended by itself.
+    fn ended(&mut self) -> Option<i32> {
+        self.child.wait().expect("the child can be waited for").signal()
+    }
+
+    /// The signal that has ended it; `None`: it runs.
+    pub(crate) fn died_of(&mut self) -> Option<i32> {
+        let status = self.child.try_wait().expect("the child can be waited for")?;
+        Some(status.signal().unwrap_or_else(|| panic!("the server ended by itself: {status}")))
+    }
+
+    /// Asks it to stop, as an orchestrator would.
+    pub(crate) fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(asked.success());
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self) {
+        self.ask_to_stop();
         let started = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
