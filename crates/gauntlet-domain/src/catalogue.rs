@@ -17,7 +17,7 @@ pub use definition::{
     ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
     Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
 };
-pub use generate::{GeneratePlan, PlanError, generate};
+pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
 pub use parse::{Fault, Faults, parse};
 pub use write::to_json;
 

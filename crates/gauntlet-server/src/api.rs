@@ -64,7 +64,7 @@ impl Api {
     /// one read and no write.
     ///
     /// # Errors
-    /// See [`Api::call`].
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
         let catalogue = self.core.catalogue();
         let stored = self.core.read(self.key(caller)).await?;
@@ -78,7 +78,7 @@ impl Api {
     /// Makes a goal active or inactive.
     ///
     /// # Errors
-    /// See [`Api::call`].
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn set_goal_active(
         &self,
         caller: &Caller,
@@ -91,13 +91,13 @@ impl Api {
             active: request.is_active,
         };
         let (reply, catalogue) = self.call(caller, command).await?;
-        Ok(messages::active_set(&catalogue, reply))
+        Ok(messages::active_set(&catalogue, &reply))
     }
 
     /// Activates goals that the player names.
     ///
     /// # Errors
-    /// See [`Api::call`].
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn batch_select(
         &self,
         caller: &Caller,
@@ -120,7 +120,7 @@ impl Api {
     /// Activates goals that are drawn.
     ///
     /// # Errors
-    /// See [`Api::call`].
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn random_select(
         &self,
         caller: &Caller,
@@ -141,8 +141,8 @@ impl Api {
     /// Claims a reward and waits for its grant.
     ///
     /// # Errors
-    /// See [`Api::call`]; and `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the
-    /// grant ends.
+    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts; and
+    /// `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the grant ends.
     pub async fn claim(
         &self,
         caller: &Caller,

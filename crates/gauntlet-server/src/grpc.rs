@@ -7,7 +7,7 @@
 use axum::{
     Router,
     extract::Request,
-    http::header::CONTENT_TYPE,
+    http::{HeaderValue, header::CONTENT_TYPE},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
 };
@@ -100,6 +100,6 @@ async fn no_such_service(request: Request) -> Response {
 
 /// Whether a request comes from a gRPC client, which could not read an answer in JSON.
 pub(crate) fn is_grpc(request: &Request) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type.is_some_and(|content_type| content_type.starts_with(b"application/grpc"))
 }

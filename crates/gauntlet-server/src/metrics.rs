@@ -1,4 +1,4 @@
-//! The figures that the server counts from its first day, in the OpenMetrics text format.
+//! The figures that the server counts from its first day, in the `OpenMetrics` text format.
 //!
 //! Names follow the conventions of Prometheus: base units, `_total` on counters. Labels are
 //! bounded: no ids of players, goals or requests.
@@ -312,7 +312,7 @@ impl Metrics {
         self.catalogue_version.set(i64::from(version));
     }
 
-    /// All figures as OpenMetrics text.
+    /// All figures as `OpenMetrics` text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);

@@ -212,7 +212,7 @@ impl History {
             id(*index).starts_with(challenge)
                 && !view.status.is_done()
                 && !view.locked
-                && !(only_inactive && view.is_active)
+                && (!only_inactive || !view.is_active)
         });
         open.map(|(index, _)| *index).collect()
     }

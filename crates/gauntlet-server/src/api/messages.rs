@@ -59,11 +59,11 @@ fn assigned_goal(catalogue: &Catalogue, index: GoalIndex, view: GoalView) -> pro
     }
 }
 
-pub(super) fn active_set(catalogue: &Catalogue, reply: Reply) -> proto::SetGoalActiveResponse {
+pub(super) fn active_set(catalogue: &Catalogue, reply: &Reply) -> proto::SetGoalActiveResponse {
     let Reply::ActiveSet { goal: index, view } = reply else {
         return proto::SetGoalActiveResponse::default();
     };
-    let goal = catalogue.goal(index);
+    let goal = catalogue.goal(*index);
     let message = if view.is_active { "Goal activated" } else { "Goal deactivated" };
     proto::SetGoalActiveResponse {
         challenge_id: catalogue.challenge(goal.challenge).id.clone(),

@@ -94,7 +94,7 @@ fn corrected(response: Response) -> Response {
         let is_bare_error = response.headers().get(Status::GRPC_STATUS).is_some_and(|code| code == "12");
         return if is_bare_error { unimplemented().into_http() } else { response };
     };
-    if found.source().is_some_and(|source| source.is::<ApiError>()) {
+    if found.source().is_some_and(<dyn std::error::Error>::is::<ApiError>) {
         return response;
     }
     match found.code() {

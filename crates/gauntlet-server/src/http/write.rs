@@ -3,6 +3,8 @@
 
 use gauntlet_domain::Timestamp;
 
+const DIGITS: &[u8; 10] = b"0123456789";
+
 /// Two decimal digits for each number below 100.
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
     2021222324252627282930313233343536373839\
@@ -21,7 +23,7 @@ pub(super) fn number(out: &mut Vec<u8>, number: i32) {
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = digit(rest % 10);
+        digits[at] = DIGITS[(rest % 10) as usize];
         rest /= 10;
         if rest == 0 {
             break;
@@ -52,10 +54,6 @@ pub(super) fn time(out: &mut Vec<u8>, time: Option<Timestamp>) {
         text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
     }
     out.extend_from_slice(&text);
-}
-
-fn digit(value: u32) -> u8 {
-    b'0' + value as u8
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar: years are

@@ -110,7 +110,10 @@ mod tests {
     fn a_lost_attempt_is_repeated_only_where_that_is_safe() {
         let day = Duration::from_secs(86_400);
         assert_eq!(after_takeover(KEYED, Duration::from_secs(60)), Recovery::Send);
-        assert!(matches!(after_takeover(KEYED, day - KEY_MARGIN), Recovery::Settle(GrantEnd::Uncertain(_))));
+        assert!(matches!(
+            after_takeover(KEYED, day.saturating_sub(KEY_MARGIN)),
+            Recovery::Settle(GrantEnd::Uncertain(_))
+        ));
         assert_eq!(after_takeover(PlatformClass::Searchable, day), Recovery::Search);
         let lost = after_takeover(PlatformClass::Neither, Duration::ZERO);
         assert!(matches!(lost, Recovery::Settle(GrantEnd::Uncertain(_))));

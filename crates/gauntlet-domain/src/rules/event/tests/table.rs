@@ -19,8 +19,11 @@ fn stat_goal(kind: GoalKind, target: i32) -> GoalDefinition {
     goal_of("g", kind, EventSource::Statistic, target)
 }
 
-/// Sends events (value, increment) one second apart and compares what is shown after each.
-fn check(goal: &GoalDefinition, steps: &[((f64, f64), (i32, Status))]) {
+/// An event's value and increment, and the progress and status that are shown after it.
+type Step = ((f64, f64), (i32, Status));
+
+/// Sends events one second apart and compares what is shown after each.
+fn check(goal: &GoalDefinition, steps: &[Step]) {
     let mut world = World::active(vec![goal.clone()]);
     for (step, ((value, increment), expected)) in steps.iter().enumerate() {
         world.wait(1);

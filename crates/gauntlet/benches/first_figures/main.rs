@@ -9,6 +9,16 @@
 //! spoils both alike; the table shows medians and their ratio. The load generator shares the
 //! machine with them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a benchmark is no part of the product: what spoils its figures must end it, and it prints them"
+)]
+
 mod browse;
 mod echo;
 mod events;
