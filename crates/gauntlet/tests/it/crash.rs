@@ -164,7 +164,9 @@ async fn tmp_try() {
     for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
         let mut tally = Tally::default();
         let mut kills: Vec<Kill> = points_of(kind)
-            .filter(|p| !matches!(p, Point::TakenOver | Point::Searched | Point::PutOff | Point::BeforePutOff))
+            .filter(|p| {
+                !matches!(p, Point::TakenOver | Point::Searched | Point::PutOff | Point::BeforePutOff)
+            })
             .map(|point| at(point, &mut random))
             .collect();
         kills.extend((0..6).map(|_| any(&mut random)));

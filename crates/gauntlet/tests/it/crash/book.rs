@@ -266,3 +266,43 @@ pub(super) fn catalogue() -> String {
     ];
     format!(r#"{{"challenges":[{{"challengeId":"crash","name":"Crash","goals":[{}]}}]}}"#, goals.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What browsing shows to a player with so many wins, whose wallet claim stands so.
+    fn shown(wins: i64, wallet: &str) -> Value {
+        let progress = |id: &str, progress: i64, status: &str| json!({"goalId": id, "progress": progress, "status": status});
+        let zero = ["logins", "first-login", "score", "login-today", "login-days"];
+        let mut goals: Vec<Value> = zero.iter().map(|id| progress(id, 0, "")).collect();
+        goals.extend([progress("wins", wins, ""), progress("claim-wallet", 1, wallet)]);
+        json!({"challenges": [{"goals": goals}]})
+    }
+
+    #[test]
+    fn what_is_lost_and_what_is_counted_twice_is_noticed() {
+        let mut book = Book::default();
+        let ann = book.new_player();
+        let acked = book.new_event(&ann, |_| What::Wins(2), Face::Grpc);
+        book.acknowledge(&acked.id);
+        let level = book.new_event(&ann, |_| What::Level, Face::Grpc);
+        book.acknowledge(&level.id);
+        book.new_event(&ann, |_| What::Wins(3), Face::Cloud);
+        for wins in [2, 5] {
+            book.check_progress(&ann, &shown(wins, "completed"), "in doubt");
+        }
+        assert_eq!((book.lost, book.doubled, book.faults.len()), (0, 0, 0), "{:?}", book.faults);
+        book.check_progress(&ann, &shown(1, "completed"), "a loss");
+        assert_eq!((book.lost, book.doubled), (1, 0));
+        book.check_progress(&ann, &shown(7, "completed"), "counted twice");
+        assert_eq!((book.lost, book.doubled), (1, 2));
+        book.players.get_mut(&ann).unwrap().claims.insert("claim-wallet", Claim::Granted);
+        book.check_progress(&ann, &shown(2, "completed"), "a lost claim");
+        assert_eq!(book.faults.len(), 3, "{:?}", book.faults);
+        book.check_progress(&ann, &shown(2, "claimed"), "fine");
+        assert_eq!(book.faults.len(), 3, "{:?}", book.faults);
+    }
+}
