@@ -101,7 +101,6 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         roles: Roles { api, events, worker },
         auth,
         late_window: settings.late_window,
-        grant_deadline: settings.grant_deadline,
         grant_takeover: settings.grant_takeover,
         recovery_interval: settings.recovery_interval,
         journal_retention: settings.journal_retention,

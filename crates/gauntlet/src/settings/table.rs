@@ -199,22 +199,11 @@ pub(crate) static LATE_WINDOW: Setting = Setting {
     ..ROW
 };
 
-/// How long the reward platform may take.
-pub(crate) static GRANT_DEADLINE: Setting = Setting {
-    key: "grant-deadline",
-    flag: "grant-deadline",
-    env: "GAUNTLET_GRANT_DEADLINE",
-    default: Some("10s"),
-    value: "TIME",
-    help: "How long one call to the reward platform may take",
-    ..ROW
-};
-
 /// When the grant of a silent sender is taken over.
-pub(crate) static GRANT_TAKEOVER: Setting = Setting {
-    key: "grant-takeover",
-    flag: "grant-takeover",
-    env: "GAUNTLET_GRANT_TAKEOVER",
+pub(crate) static REWARD_TAKEOVER: Setting = Setting {
+    key: "reward-takeover",
+    flag: "reward-takeover",
+    env: "GAUNTLET_REWARD_TAKEOVER",
     default: Some("5s"),
     value: "TIME",
     help: "How long after its two calls' deadlines a grant whose sender is silent is taken over; shorter \
@@ -329,7 +318,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 26] = [
+pub(crate) static ALL: [&Setting; 25] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -345,8 +334,7 @@ pub(crate) static ALL: [&Setting; 26] = [
     &STORE_WAIT,
     &ROLES,
     &LATE_WINDOW,
-    &GRANT_DEADLINE,
-    &GRANT_TAKEOVER,
+    &REWARD_TAKEOVER,
     &RECOVERY_INTERVAL,
     &JOURNAL_RETENTION,
     &DRAIN_DELAY,

@@ -60,8 +60,6 @@ pub(crate) struct ServeSettings {
     pub(crate) roles: Roles,
     /// How late an event may come.
     pub(crate) late_window: Duration,
-    /// How long one call to the reward platform may take.
-    pub(crate) grant_deadline: Duration,
     /// How long after its calls a grant of a silent sender is taken over.
     pub(crate) grant_takeover: Duration,
     /// How often grants to take over are looked for.
@@ -110,8 +108,7 @@ impl ServeSettings {
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
         let roles = reading.required(&table::ROLES, values::roles);
         let late_window = reading.required(&table::LATE_WINDOW, values::duration);
-        let grant_deadline = reading.required(&table::GRANT_DEADLINE, values::positive_duration);
-        let grant_takeover = reading.required(&table::GRANT_TAKEOVER, values::duration);
+        let grant_takeover = reading.required(&table::REWARD_TAKEOVER, values::duration);
         let recovery_interval = reading.required(&table::RECOVERY_INTERVAL, values::positive_duration);
         let journal_retention = reading.optional(&table::JOURNAL_RETENTION, values::duration);
         let drain_delay = reading.required(&table::DRAIN_DELAY, values::duration);
@@ -132,7 +129,6 @@ impl ServeSettings {
                 allow_mock_with_real_rewards: allow?,
                 roles: roles?,
                 late_window: late_window?,
-                grant_deadline: grant_deadline?,
                 grant_takeover: grant_takeover?,
                 recovery_interval: recovery_interval?,
                 journal_retention: journal_retention?,

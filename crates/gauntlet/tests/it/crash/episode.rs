@@ -142,9 +142,7 @@ impl<'a> Episode<'a> {
         let mut args = vec![
             "--catalogue",
             self.catalogue,
-            "--grant-deadline",
-            "500ms",
-            "--grant-takeover",
+            "--reward-takeover",
             "300ms",
             "--recovery-interval",
             "50ms",
