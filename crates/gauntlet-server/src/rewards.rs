@@ -29,12 +29,17 @@ use crate::{
 };
 
 mod adapter;
+mod client;
+mod judge;
 mod log;
 mod policy;
+mod webhook;
 mod worker;
 
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
+pub use client::SetUpError;
 pub use log::LogAdapter;
+pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
 pub(crate) use worker::recover;
 
 use policy::{Step, after_answer, backoff};

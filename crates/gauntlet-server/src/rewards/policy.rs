@@ -38,12 +38,15 @@ pub(super) fn after_answer(class: PlatformClass, answer: GrantAnswer) -> Step {
     match (answer, class) {
         (GrantAnswer::Granted, _) => Step::Settle(GrantEnd::Granted),
         (GrantAnswer::Refused(why), _) => Step::Settle(GrantEnd::Refused(why)),
-        (GrantAnswer::NotDone(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable)
-        | (GrantAnswer::Ambiguous(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable) => {
+        (
+            GrantAnswer::NotDone { why, .. },
+            PlatformClass::TakesKey { .. } | PlatformClass::Searchable { .. },
+        )
+        | (GrantAnswer::Ambiguous(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable { .. }) => {
             Step::Again(why)
         }
         // A later attempt could not tell this one apart from one that was lost.
-        (GrantAnswer::NotDone(why) | GrantAnswer::Ambiguous(why), PlatformClass::Neither) => {
+        (GrantAnswer::NotDone { why, .. } | GrantAnswer::Ambiguous(why), PlatformClass::Neither) => {
             Step::Settle(GrantEnd::Uncertain(why))
         }
     }
@@ -58,7 +61,7 @@ pub(super) fn after_takeover(class: PlatformClass, age: Duration) -> Recovery {
         PlatformClass::TakesKey { .. } => {
             Recovery::Settle(GrantEnd::Uncertain("the platform may have forgotten the key".into()))
         }
-        PlatformClass::Searchable => Recovery::Search,
+        PlatformClass::Searchable { .. } => Recovery::Search,
         PlatformClass::Neither => {
             Recovery::Settle(GrantEnd::Uncertain("the answer to the only attempt was lost".into()))
         }
@@ -86,22 +89,27 @@ mod tests {
     use super::*;
 
     const KEYED: PlatformClass = PlatformClass::TakesKey { key_lifetime: Duration::from_secs(86_400) };
+    const SEARCHABLE: PlatformClass = PlatformClass::Searchable { settle: Duration::from_secs(30) };
 
     #[test]
     fn an_answer_leads_to_the_step_that_its_class_allows() {
         let again = |why: &str| Step::Again(why.into());
         let uncertain = |why: &str| Step::Settle(GrantEnd::Uncertain(why.into()));
-        for class in [KEYED, PlatformClass::Searchable, PlatformClass::Neither] {
+        for class in [KEYED, SEARCHABLE, PlatformClass::Neither] {
             assert_eq!(after_answer(class, GrantAnswer::Granted), Step::Settle(GrantEnd::Granted));
             let refused = after_answer(class, GrantAnswer::Refused("r".into()));
             assert_eq!(refused, Step::Settle(GrantEnd::Refused("r".into())));
         }
         for (class, not_done, ambiguous) in [
             (KEYED, again("x"), again("x")),
-            (PlatformClass::Searchable, again("x"), again("x")),
+            (SEARCHABLE, again("x"), again("x")),
             (PlatformClass::Neither, uncertain("x"), uncertain("x")),
         ] {
-            assert_eq!(after_answer(class, GrantAnswer::NotDone("x".into())), not_done, "{class:?}");
+            assert_eq!(
+                after_answer(class, GrantAnswer::NotDone { why: "x".into(), retry_after: None }),
+                not_done,
+                "{class:?}"
+            );
             assert_eq!(after_answer(class, GrantAnswer::Ambiguous("x".into())), ambiguous, "{class:?}");
         }
     }
@@ -114,7 +122,7 @@ mod tests {
             after_takeover(KEYED, day.saturating_sub(KEY_MARGIN)),
             Recovery::Settle(GrantEnd::Uncertain(_))
         ));
-        assert_eq!(after_takeover(PlatformClass::Searchable, day), Recovery::Search);
+        assert_eq!(after_takeover(SEARCHABLE, day), Recovery::Search);
         let lost = after_takeover(PlatformClass::Neither, Duration::ZERO);
         assert!(matches!(lost, Recovery::Settle(GrantEnd::Uncertain(_))));
         assert_eq!(after_search(Search::NotFound), None);

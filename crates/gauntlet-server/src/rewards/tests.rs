@@ -182,7 +182,9 @@ async fn silence_counts_as_an_answer_that_was_lost() {
 async fn a_searchable_platform_is_asked_before_anything_is_repeated() {
     for (found, calls) in [(Search::Found, 1), (Search::NotFound, 2)] {
         let lost = GrantAnswer::Ambiguous("reply lost".into());
-        let rig = Rig::new(PlatformClass::Searchable, &[lost], Duration::ZERO).await;
+        let rig =
+            Rig::new(PlatformClass::Searchable { settle: Duration::from_secs(30) }, &[lost], Duration::ZERO)
+                .await;
         rig.platform.searches.lock().unwrap().push_back(found.clone());
         assert_eq!(rig.claim().await, Err(Reason::RewardPending));
         assert_eq!(rig.recover().await, 1);

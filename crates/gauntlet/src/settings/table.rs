@@ -20,7 +20,11 @@ const ROW: Setting = Setting {
     help: "",
     commands: SERVE,
     switch: false,
+    secret: false,
 };
+
+mod rewards;
+pub(crate) use rewards::*;
 
 /// Where players are stored.
 pub(crate) static STORE: Setting = Setting {
@@ -149,30 +153,6 @@ pub(crate) static AUTH: Setting = Setting {
     unset: "mock on loopback with SQLite, else it has to be named",
     value: "mock",
     help: "How players prove who they are; mock believes the header x-mock-user-id",
-    ..ROW
-};
-
-/// Who hands rewards out.
-pub(crate) static REWARDS: Setting = Setting {
-    key: "rewards",
-    flag: "rewards",
-    env: "GAUNTLET_REWARDS",
-    legacy: Legacy::Translated("REWARD_CLIENT_MODE", values::reward_client_mode),
-    default: Some("log"),
-    value: "log",
-    help: "Who hands rewards out; log writes them to the log and hands out nothing",
-    ..ROW
-};
-
-/// The second switch for mock sign-in beside a real reward client.
-pub(crate) static ALLOW_MOCK_WITH_REAL_REWARDS: Setting = Setting {
-    key: "allow-mock-with-real-rewards",
-    flag: "allow-mock-with-real-rewards",
-    env: "GAUNTLET_ALLOW_MOCK_WITH_REAL_REWARDS",
-    default: Some("false"),
-    value: "true|false",
-    help: "Start with mock sign-in although rewards are real: anybody can claim anything as anybody",
-    switch: true,
     ..ROW
 };
 
@@ -318,7 +298,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 25] = [
+pub(crate) static ALL: [&Setting; 32] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -330,6 +310,13 @@ pub(crate) static ALL: [&Setting; 25] = [
     &AUTH,
     &REWARDS,
     &ALLOW_MOCK_WITH_REAL_REWARDS,
+    &REWARD_DEADLINE,
+    &WEBHOOK_URL,
+    &WEBHOOK_SECRET,
+    &WEBHOOK_CLASS,
+    &WEBHOOK_KEY_LIFETIME,
+    &WEBHOOK_SEARCH_URL,
+    &WEBHOOK_SETTLE,
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,
