@@ -63,7 +63,7 @@ fn catalogue() -> tempfile::NamedTempFile {
     file
 }
 
-async fn run(kind: StoreKind, class: Class, kills: &[Kill], tally: &mut Tally) {
+async fn run(kind: StoreKind, class: Class, kills: &[Kill], seed: u64, tally: &mut Tally) {
     let file = catalogue();
     let path = file.path().to_str().expect("UTF-8");
     for kill in kills {
@@ -73,7 +73,7 @@ async fn run(kind: StoreKind, class: Class, kills: &[Kill], tally: &mut Tally) {
             first_start(kind, class, *point, path, tally).await;
         }
     }
-    let mut episode = Episode::new(kind, class, SEED, path, tally).await;
+    let mut episode = Episode::new(kind, class, seed, path, tally).await;
     for (number, kill) in kills.iter().enumerate() {
         if !matches!(kill, Kill::At(point, _) if is_first_start(*point)) {
             episode.kill(*kill).await;
@@ -90,12 +90,12 @@ async fn crash_at_every_point_and_at_random() {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut sqlite = Tally::default();
     let kills: Vec<Kill> = Point::ALL.into_iter().map(|point| at(point, &mut random)).collect();
-    run(StoreKind::Sqlite, Class::Searchable, &kills, &mut sqlite).await;
+    run(StoreKind::Sqlite, Class::Searchable, &kills, SEED, &mut sqlite).await;
     for point in Point::ALL {
         assert_eq!(sqlite.of(point.name()), 1, "{} was not reached", point.name());
     }
     let kills = [at(Point::Begun, &mut random), at(Point::Answered, &mut random), any(&mut random)];
-    run(StoreKind::Sqlite, Class::Neither, &kills, &mut sqlite).await;
+    run(StoreKind::Sqlite, Class::Neither, &kills, SEED, &mut sqlite).await;
 
     let mut postgres = Tally::default();
     let kills = [
@@ -104,7 +104,7 @@ async fn crash_at_every_point_and_at_random() {
         at(Point::Settled, &mut random),
         Kill::Working(Duration::from_micros(random.u64(20_000..120_000))),
     ];
-    run(StoreKind::Postgres, Class::Keyed, &kills, &mut postgres).await;
+    run(StoreKind::Postgres, Class::Keyed, &kills, SEED, &mut postgres).await;
     println!("{}\n{}", sqlite.table("SQLite"), postgres.table("PostgreSQL"));
     sqlite.check("SQLite");
     postgres.check("PostgreSQL");
@@ -142,7 +142,7 @@ async fn long(kind: StoreKind, name: &str) {
             break;
         }
         random.shuffle(&mut plan);
-        run(kind, class, &plan, &mut tally).await;
+        run(kind, class, &plan, random.u64(..), &mut tally).await;
         println!("{name}, {:?}: {}", started.elapsed(), tally.progress());
     }
     println!("\n{}", tally.table(name));
