@@ -25,6 +25,7 @@ pub struct Core {
     late_window: Duration,
     grant_deadline: Duration,
     grant_takeover: Duration,
+    grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
 }
@@ -49,8 +50,10 @@ pub struct CoreParts {
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
     /// How long a grant's lease outlives the two calls that its sender may make (a search and the
-    /// grant): the time to record the result.
+    /// grant) and what a searched platform needs to settle: the time to record the result.
     pub grant_takeover: Duration,
+    /// How long after a lost call a platform that is searched must be left alone; zero for others.
+    pub grant_settle: Duration,
 }
 
 impl Core {
@@ -69,6 +72,7 @@ impl Core {
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
             grant_takeover: parts.grant_takeover,
+            grant_settle: parts.grant_settle,
             instance,
         }
     }
@@ -124,7 +128,7 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + self.grant_takeover;
+        let length = self.grant_deadline * 2 + self.grant_settle + self.grant_takeover;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
     }
 

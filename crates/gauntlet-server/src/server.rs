@@ -197,6 +197,7 @@ impl Server {
             late_window: config.late_window,
             grant_deadline: config.grant_deadline,
             grant_takeover: config.grant_takeover,
+            grant_settle: adapter.settle(),
         }));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;

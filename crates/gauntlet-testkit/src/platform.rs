@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
+mod ags;
 mod server;
 mod webhook;
 
@@ -124,17 +125,16 @@ pub struct Seen {
 #[derive(Debug)]
 enum Dialect {
     Webhook { secrets: Vec<Vec<u8>> },
+    Ags { client: (String, String) },
 }
 
 /// What a request wants.
 #[derive(Debug)]
 enum Intent {
-    Grant {
-        key: String,
-    },
-    Search {
-        key: String,
-    },
+    /// A reward; the answer is the usual one, a status and a text.
+    Grant { key: String, answer: (u16, String) },
+    /// Whether there was one.
+    Search { key: String },
     /// Answered with this status and text.
     Other(u16, String),
 }
@@ -160,6 +160,7 @@ struct State {
     otherwise: Option<Fault>,
     ledger: BTreeMap<String, Entry>,
     requests: Vec<Seen>,
+    tokens: ags::Tokens,
     skipped: Duration,
 }
 
@@ -174,6 +175,19 @@ impl FakePlatform {
         Self::start(Dialect::Webhook { secrets }, memory)
     }
 
+    /// A platform that speaks the part of AGS that hands rewards out. With [`Memory::Keys`]
+    /// fulfilments are remembered by their transaction ids; plain grants never are, so their
+    /// callers are tested with [`Memory::Nothing`].
+    #[must_use]
+    pub fn ags(memory: Memory, client_id: &str, client_secret: &str) -> Self {
+        Self::start(Dialect::Ags { client: (client_id.to_owned(), client_secret.to_owned()) }, memory)
+    }
+
+    /// From now on the access tokens handed out so far are refused.
+    pub fn forget_tokens(&self) {
+        self.state().tokens.forget();
+    }
+
     fn start(dialect: Dialect, memory: Memory) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its number");
@@ -184,6 +198,7 @@ impl FakePlatform {
             otherwise: None,
             ledger: BTreeMap::new(),
             requests: Vec::new(),
+            tokens: ags::Tokens::default(),
             skipped: Duration::ZERO,
         };
         let shared = Arc::new(Shared {
@@ -231,6 +246,14 @@ impl FakePlatform {
     /// What happens to every call for a grant that the script does not name; `None`: the usual.
     pub fn always(&self, fault: Option<Fault>) {
         self.state().otherwise = fault;
+    }
+
+    /// Forgets what was said about calls and searches to come: the usual from now on.
+    pub fn behave(&self) {
+        let mut state = self.state();
+        state.script.clear();
+        state.searches.clear();
+        state.otherwise = None;
     }
 
     /// Lets the platform's own clock, which decides about what it forgets and what it shows, go
@@ -320,24 +343,25 @@ impl Shared {
 
     /// Carries a request out, as far as the script lets it.
     fn answer(&self, mut seen: Seen) -> Answer {
+        let mut state = self.state();
         let intent = match &self.dialect {
             Dialect::Webhook { secrets } => webhook::read(&seen, secrets),
+            Dialect::Ags { client } => ags::read(&seen, client, &mut state.tokens),
         };
-        let mut state = self.state();
         let now = self.started.elapsed() + state.skipped;
         let (fault, usual) = match &intent {
-            Intent::Grant { key } => {
+            Intent::Grant { key, answer } => {
                 seen.key = Some(key.clone());
                 let fault = state.script.pop_front().or_else(|| state.otherwise.clone());
                 let fault = fault.unwrap_or_else(|| Fault::done(Reply::Usual));
                 state.deliver(key, fault.deliveries, now);
-                (fault, self.dialect.granted(key))
+                (fault, answer.clone())
             }
             Intent::Search { key } => {
                 seen.key = Some(key.clone());
                 let found = state.search(key, now);
                 let fault = state.searches.pop_front().unwrap_or_else(|| Fault::not_done(Reply::Usual));
-                (fault, self.dialect.found(key, found))
+                (fault, (200, format!(r#"{{"reference":"{key}","found":{found}}}"#)))
             }
             Intent::Other(status, text) => (Fault::not_done(Reply::Usual), (*status, text.clone())),
         };
@@ -374,20 +398,6 @@ impl State {
         let entry = self.ledger.entry(key.to_owned()).or_default();
         entry.searches += 1;
         entry.last.is_some_and(|last| now.saturating_sub(last) >= delay)
-    }
-}
-
-impl Dialect {
-    fn granted(&self, _key: &str) -> (u16, String) {
-        match self {
-            Self::Webhook { .. } => (200, r#"{"status":"granted"}"#.to_owned()),
-        }
-    }
-
-    fn found(&self, key: &str, found: bool) -> (u16, String) {
-        match self {
-            Self::Webhook { .. } => (200, format!(r#"{{"reference":"{key}","found":{found}}}"#)),
-        }
     }
 }
 

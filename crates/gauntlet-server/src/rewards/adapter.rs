@@ -4,7 +4,10 @@ use std::{fmt::Write as _, time::Duration};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
-use gauntlet_domain::{Timestamp, catalogue::Reward};
+use gauntlet_domain::{
+    Timestamp,
+    catalogue::{Reward, RewardKind},
+};
 use gauntlet_store::Grant;
 
 /// What a platform can do decides what may be promised.
@@ -26,6 +29,17 @@ pub enum PlatformClass {
     },
     /// Neither: at most once; what is lost is for an operator.
     Neither,
+}
+
+impl PlatformClass {
+    /// How long it must be left alone after a lost call; zero unless it is searched.
+    #[must_use]
+    pub const fn settle(self) -> Duration {
+        match self {
+            Self::Searchable { settle } => settle,
+            Self::TakesKey { .. } | Self::Neither => Duration::ZERO,
+        }
+    }
 }
 
 /// One grant as a platform sees it.
@@ -133,8 +147,17 @@ pub trait RewardAdapter: Send + Sync + std::fmt::Debug {
     /// Its name in settings, logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// What the platform can do.
-    fn class(&self) -> PlatformClass;
+    /// What the platform can do with rewards of this kind.
+    fn class(&self, kind: RewardKind) -> PlatformClass;
+
+    /// How long it must be left alone after a lost call, whatever the reward.
+    fn settle(&self) -> Duration {
+        [RewardKind::Item, RewardKind::Wallet]
+            .map(|kind| self.class(kind).settle())
+            .into_iter()
+            .max()
+            .unwrap_or_default()
+    }
 
     /// Sends one attempt. The caller sets the deadline and drops the call when it has passed;
     /// retries are the caller's too.

@@ -63,7 +63,13 @@ pub(super) struct HttpClient {
 
 impl HttpClient {
     /// A client for these addresses: certificates are read only where one of them is https.
-    pub(super) fn new<'a>(addresses: impl IntoIterator<Item = &'a Uri>) -> Result<Self, SetUpError> {
+    ///
+    /// `keep`: whether connections are used again. A call on one that is just being closed at the
+    /// other end is a lost call, which is one too many where nothing may be repeated.
+    pub(super) fn new<'a>(
+        addresses: impl IntoIterator<Item = &'a Uri>,
+        keep: bool,
+    ) -> Result<Self, SetUpError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -85,6 +91,7 @@ impl HttpClient {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(if keep { usize::MAX } else { 0 })
             .build(connector);
         Ok(Self { client })
     }

@@ -37,7 +37,8 @@ pub(super) fn grant(
             let body = answer.body.and_then(|body| read(&body));
             body.unwrap_or_else(|why| GrantAnswer::Ambiguous(format!("status {status}, but {why}")))
         }
-        425 | 429 => not_done(),
+        // 401 is about our credentials and not about the grant: somebody will mend them.
+        401 | 425 | 429 => not_done(),
         503 if unavailable == Unavailable::NotDoneIfItSaysWhen && retry_after.is_some() => not_done(),
         // 408 and 409: an attempt of before may still be under way.
         400..=499 if !matches!(status, 408 | 409) => {
@@ -100,7 +101,7 @@ mod tests {
             (301, None, "ambiguous"),
             (307, None, "ambiguous"),
             (400, None, "refused"),
-            (401, None, "refused"),
+            (401, None, "not_done"),
             (404, None, "refused"),
             (408, None, "ambiguous"),
             (409, None, "ambiguous"),

@@ -34,7 +34,7 @@ impl RewardAdapter for Scripted {
     fn name(&self) -> &'static str {
         "scripted"
     }
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: catalogue::RewardKind) -> PlatformClass {
         self.class
     }
     async fn grant(&self, call: &GrantCall) -> GrantAnswer {
@@ -48,12 +48,43 @@ impl RewardAdapter for Scripted {
     }
 }
 
+mod kit;
+
 const KEYED: PlatformClass = PlatformClass::TakesKey { key_lifetime: Duration::MAX };
 
 const CATALOGUE: &str = r#"{"challenges":[{"challengeId":"c","name":"C","goals":[{
     "goalId":"g","name":"G","type":"absolute","eventSource":"statistic","defaultAssigned":true,
     "requirement":{"statCode":"wins","operator":">=","targetValue":1},
     "reward":{"type":"ITEM","rewardId":"sword","quantity":2}}]}]}"#;
+
+/// A player `p` whose goal is completed, and the way to claim its reward.
+async fn claimable(
+    adapter: Arc<dyn RewardAdapter>,
+    deadline: Duration,
+) -> (Arc<Core>, Arc<FixedClock>, Rewards) {
+    let store = Arc::new(MemoryStore::new());
+    let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
+    let numbers = store.intern_goals(&["g".to_owned()]).await.unwrap();
+    let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let core = Arc::new(Core::new(CoreParts {
+        store,
+        catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
+        clock: clock.clone(),
+        random: Arc::new(SeededRandom::new(7)),
+        metrics: Arc::new(Metrics::new()),
+        namespace: "n".into(),
+        late_window: Duration::from_secs(600),
+        grant_deadline: deadline,
+        grant_settle: adapter.settle(),
+    }));
+    let shards = Shards::start(core.clone(), Limits::default(), &Tasks::new());
+    let rewards = Rewards::new(core.clone(), shards.clone(), adapter, Tasks::new());
+    shards.call(core.key("p"), Command::Initialize).await.unwrap();
+    let what = EventWhat::Stat { code: "wins".into(), value: 1.0, increment: 0.0 };
+    let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: "1".into() };
+    shards.event(core.key("p"), Event { what, key, at: core.now() }).await.unwrap();
+    (core, clock, rewards)
+}
 
 struct Rig {
     core: Arc<Core>,
@@ -65,21 +96,6 @@ struct Rig {
 impl Rig {
     /// A player `p` whose goal is completed, and a platform.
     async fn new(class: PlatformClass, answers: &[GrantAnswer], pause: Duration) -> Self {
-        let store = Arc::new(MemoryStore::new());
-        let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
-        let numbers = store.intern_goals(&["g".to_owned()]).await.unwrap();
-        let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let core = Arc::new(Core::new(CoreParts {
-            store,
-            catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(7)),
-            metrics: Arc::new(Metrics::new()),
-            namespace: "n".into(),
-            late_window: Duration::from_secs(600),
-            grant_deadline: Duration::from_millis(200),
-            grant_takeover: Duration::from_secs(5),
-        }));
         let platform = Arc::new(Scripted {
             class,
             answers: Mutex::new(answers.iter().cloned().collect()),
@@ -88,12 +104,7 @@ impl Rig {
             searched: AtomicUsize::new(0),
             pause,
         });
-        let shards = Shards::start(core.clone(), Limits::default(), &Tasks::new());
-        let rewards = Rewards::new(core.clone(), shards.clone(), platform.clone(), Tasks::new());
-        shards.call(core.key("p"), Command::Initialize).await.unwrap();
-        let what = EventWhat::Stat { code: "wins".into(), value: 1.0, increment: 0.0 };
-        let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: "1".into() };
-        shards.event(core.key("p"), Event { what, key, at: core.now() }).await.unwrap();
+        let (core, clock, rewards) = claimable(platform.clone(), Duration::from_millis(200)).await;
         Self { core, clock, platform, rewards }
     }
 
@@ -105,10 +116,10 @@ impl Rig {
     /// Lets the leases run out and does one round of the recovery worker.
     async fn recover(&self) -> usize {
         self.clock.set(self.clock.now().plus_millis(120_000));
-        let due = self.rewards.take_over().await;
+        let (due, _more) = self.rewards.take_over().await;
         let taken = due.len();
-        for grant in due {
-            self.rewards.resume(grant).await;
+        for due in due {
+            self.rewards.resume(due).await;
         }
         taken
     }

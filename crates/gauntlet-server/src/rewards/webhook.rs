@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gauntlet_domain::catalogue::RewardKind;
 use http::{Method, Request, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -48,7 +49,8 @@ impl WebhookAdapter {
     /// # Errors
     /// When TLS is needed and cannot be set up.
     pub fn new(config: WebhookConfig, clock: Arc<dyn Clock>) -> Result<Self, SetUpError> {
-        let client = HttpClient::new([&config.url].into_iter().chain(&config.search_url))?;
+        let keep = config.class != PlatformClass::Neither;
+        let client = HttpClient::new([&config.url].into_iter().chain(&config.search_url), keep)?;
         Ok(Self { config, client, clock })
     }
 
@@ -92,7 +94,7 @@ impl RewardAdapter for WebhookAdapter {
         "webhook"
     }
 
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: RewardKind) -> PlatformClass {
         self.config.class
     }
 

@@ -38,6 +38,7 @@ async fn serve(listener: TcpListener, shared: &Arc<Shared>) {
             None => return,
             Some(true) => {}
             Some(false) => {
+                first = None;
                 shared.is_open.send_replace(false);
                 let Ok(()) = open.changed().await else { return };
                 continue;
@@ -47,7 +48,6 @@ async fn serve(listener: TcpListener, shared: &Arc<Shared>) {
         listener.set_nonblocking(true).expect("a socket that does not block");
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         shared.is_open.send_replace(true);
-        // Dropped with all connections when the platform closes.
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -63,6 +63,8 @@ async fn serve(listener: TcpListener, shared: &Arc<Shared>) {
                 Some(_) = connections.join_next() => {}
             }
         }
+        drop(listener);
+        connections.shutdown().await;
     }
 }
 

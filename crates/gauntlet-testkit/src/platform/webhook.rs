@@ -28,7 +28,9 @@ pub(super) fn read(seen: &Seen, secrets: &[Vec<u8>]) -> Intent {
         ("POST", "/grants") => {
             let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap_or_default();
             match (seen.headers.get("idempotency-key"), body["data"]["reference"].as_str()) {
-                (Some(key), Some(reference)) if key == reference => Intent::Grant { key: key.clone() },
+                (Some(key), Some(reference)) if key == reference => {
+                    Intent::Grant { key: key.clone(), answer: (200, r#"{"status":"granted"}"#.into()) }
+                }
                 _ => refuse(400, "no key, or not the key of the body"),
             }
         }

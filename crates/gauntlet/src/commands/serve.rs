@@ -9,7 +9,7 @@ use gauntlet_server::{
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
     net::NetOptions,
-    rewards::{LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
+    rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
     shards::Limits,
 };
 
@@ -126,6 +126,9 @@ fn adapter(platform: &Platform) -> Result<Arc<dyn RewardAdapter>, Failure> {
         Platform::Log => Arc::new(LogAdapter),
         Platform::Webhook(config) => {
             Arc::new(WebhookAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
+        }
+        Platform::Ags(config) => {
+            Arc::new(AgsAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
         }
     })
 }

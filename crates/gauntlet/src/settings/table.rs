@@ -298,7 +298,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 32] = [
+pub(crate) static ALL: [&Setting; 37] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -317,6 +317,11 @@ pub(crate) static ALL: [&Setting; 32] = [
     &WEBHOOK_KEY_LIFETIME,
     &WEBHOOK_SEARCH_URL,
     &WEBHOOK_SETTLE,
+    &AGS_URL,
+    &AGS_CLIENT_ID,
+    &AGS_CLIENT_SECRET,
+    &AGS_GRANTS,
+    &AGS_KEY_LIFETIME,
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,

@@ -58,10 +58,10 @@ async fn a_grant_is_one_signed_call_whose_body_stays_the_same() {
 }
 
 #[tokio::test]
-async fn a_secret_that_the_receiver_does_not_know_is_refused() {
+async fn with_a_secret_that_the_receiver_does_not_know_nothing_is_done() {
     let platform = FakePlatform::webhook(Memory::Keys { lifetime: DAY }, &[NEW]);
     let answer = adapter(&platform, &[OLD], KEYED).grant(&call()).await;
-    assert_eq!(answer.as_str(), "refused", "{answer:?}");
+    assert_eq!(answer.as_str(), "not_done", "{answer:?}: the secret can be mended, the grant is whole");
     assert_eq!(platform.handed_out(), (0, 0));
 }
 
@@ -92,11 +92,27 @@ async fn what_comes_back_is_judged_and_nothing_is_followed_or_swallowed() {
         assert_eq!(answer.as_str(), expected, "{reply:?}: {answer:?}");
         assert_eq!(platform.requests().len(), calls + 1, "{reply:?}: one call, once");
     }
-    platform.close().await;
-    let refused = adapter.grant(&call()).await;
-    assert_eq!(refused.as_str(), "not_done", "{refused:?}");
-    platform.open().await;
-    assert_eq!(adapter.grant(&call()).await, GrantAnswer::Granted);
+}
+
+#[tokio::test]
+async fn where_nobody_listens_nothing_was_sent() {
+    let platform = FakePlatform::webhook(Memory::Nothing, &[]);
+    let adapter = adapter(&platform, &[NEW], PlatformClass::Neither);
+    // The second time there was a connection before, which must not be used again.
+    for _ in 0..2 {
+        platform.close().await;
+        let refused = adapter.grant(&call()).await;
+        assert_eq!(refused.as_str(), "not_done", "{refused:?}");
+        platform.open().await;
+        assert_eq!(adapter.grant(&call()).await, GrantAnswer::Granted);
+    }
+    let https = WebhookConfig {
+        url: platform.url().replace("http:", "https:").parse().unwrap(),
+        ..adapter.config.clone()
+    };
+    let https = WebhookAdapter::new(https, adapter.clock.clone()).unwrap().grant(&call()).await;
+    assert_eq!(https.as_str(), "not_done", "no TLS at the other end: {https:?}");
+    assert_eq!(platform.handed_out(), (2, 1));
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@ pub(crate) static REWARDS: Setting = Setting {
     env: "GAUNTLET_REWARDS",
     legacy: Legacy::Translated("REWARD_CLIENT_MODE", values::reward_client_mode),
     default: Some("log"),
-    value: "log|webhook",
+    value: "log|webhook|ags",
     help: "Who hands rewards out; log writes them to the log and hands out nothing, webhook posts them to your own \
-           service",
+           service, ags grants them through AccelByte's platform",
     ..ROW
 };
 
@@ -107,5 +107,65 @@ pub(crate) static WEBHOOK_SETTLE: Setting = Setting {
     value: "TIME",
     help: "How long a searchable receiver is left alone after a lost answer before it is asked; too short, and a \
            reward may be handed out twice",
+    ..ROW
+};
+
+/// Where AccelByte's platform is.
+pub(crate) static AGS_URL: Setting = Setting {
+    key: "ags-url",
+    flag: "ags-url",
+    env: "GAUNTLET_AGS_URL",
+    legacy: Legacy::Renamed("AB_BASE_URL"),
+    unset: "ags needs it",
+    value: "URL",
+    help: "Where AccelByte's platform is, without a path",
+    ..ROW
+};
+
+/// The OAuth client.
+pub(crate) static AGS_CLIENT_ID: Setting = Setting {
+    key: "ags-client-id",
+    flag: "ags-client-id",
+    env: "GAUNTLET_AGS_CLIENT_ID",
+    legacy: Legacy::Renamed("AB_CLIENT_ID"),
+    unset: "ags needs it",
+    value: "ID",
+    help: "The confidential OAuth client that grants rewards",
+    ..ROW
+};
+
+/// The OAuth client's secret.
+pub(crate) static AGS_CLIENT_SECRET: Setting = Setting {
+    key: "ags-client-secret",
+    flag: "ags-client-secret",
+    env: "GAUNTLET_AGS_CLIENT_SECRET",
+    legacy: Legacy::Renamed("AB_CLIENT_SECRET"),
+    unset: "ags needs it",
+    value: "SECRET",
+    help: "The secret of that client",
+    secret: true,
+    ..ROW
+};
+
+/// How AccelByte's platform is asked.
+pub(crate) static AGS_GRANTS: Setting = Setting {
+    key: "ags-grants",
+    flag: "ags-grants",
+    env: "GAUNTLET_AGS_GRANTS",
+    default: Some("direct"),
+    value: "direct|fulfillment",
+    help: "How items are granted: direct works everywhere and takes no key, so a lost answer is an operator's matter; \
+           fulfillment takes our key where the deployment offers it",
+    ..ROW
+};
+
+/// How long the platform remembers a transaction.
+pub(crate) static AGS_KEY_LIFETIME: Setting = Setting {
+    key: "ags-key-lifetime",
+    flag: "ags-key-lifetime",
+    env: "GAUNTLET_AGS_KEY_LIFETIME",
+    default: Some("24h"),
+    value: "TIME",
+    help: "How long a fulfilment's transaction id is remembered",
     ..ROW
 };

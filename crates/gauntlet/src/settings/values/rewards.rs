@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gauntlet_server::rewards::SigningSecret;
+use gauntlet_server::rewards::{ClientSecret, SigningSecret};
 use http::Uri;
 
 use super::{Wrong, duration};
@@ -14,6 +14,8 @@ pub(crate) enum Rewards {
     Log,
     /// The game's own service.
     Webhook,
+    /// AccelByte's platform.
+    Ags,
 }
 
 /// Who hands rewards out, as named.
@@ -21,7 +23,8 @@ pub(crate) fn rewards(text: &str) -> Result<Rewards, Wrong> {
     match text {
         "log" => Ok(Rewards::Log),
         "webhook" => Ok(Rewards::Webhook),
-        other => Err(Wrong::one_of(other, &["log", "webhook"])),
+        "ags" => Ok(Rewards::Ags),
+        other => Err(Wrong::one_of(other, &["log", "webhook", "ags"])),
     }
 }
 
@@ -29,8 +32,33 @@ pub(crate) fn rewards(text: &str) -> Result<Rewards, Wrong> {
 pub(crate) fn reward_client_mode(text: &str) -> Result<String, Wrong> {
     match text.to_ascii_lowercase().as_str() {
         "mock" => Ok("log".to_owned()),
-        _ => Err(Wrong::allowed("mock; real reward clients come with a later release")),
+        "real" => Ok("ags".to_owned()),
+        _ => Err(Wrong::allowed("mock, real")),
     }
+}
+
+/// How AccelByte's platform grants items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgsGrants {
+    /// By entitlements, which take no key.
+    Direct,
+    /// By fulfilments, which take our key.
+    Fulfillment,
+}
+
+/// How AccelByte's platform grants items, as named.
+pub(crate) fn ags_grants(text: &str) -> Result<AgsGrants, Wrong> {
+    match text {
+        "direct" => Ok(AgsGrants::Direct),
+        "fulfillment" => Ok(AgsGrants::Fulfillment),
+        other => Err(Wrong::one_of(other, &["direct", "fulfillment"])),
+    }
+}
+
+/// The secret of an OAuth client.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of settings; others can fail")]
+pub(crate) fn client_secret(text: &str) -> Result<ClientSecret, Wrong> {
+    Ok(ClientSecret::new(text))
 }
 
 /// What the receiver of webhooks can do.

@@ -54,12 +54,7 @@ impl Class {
 
     /// Whether a point is on the way of claims with such a platform.
     pub(super) const fn passes(self, point: Point) -> bool {
-        match point {
-            Point::Searched => matches!(self, Self::Searchable),
-            // What may not be repeated is not put off.
-            Point::BeforePutOff | Point::PutOff => !matches!(self, Self::Neither),
-            _ => true,
-        }
+        !matches!(point, Point::Searched) || matches!(self, Self::Searchable)
     }
 }
 

@@ -12,6 +12,8 @@ use super::episode::{Class, Kill};
 const SETTLE: Duration = Duration::from_millis(50);
 /// What signs the calls.
 const SECRET: &str = "whsec_Y3Jhc2ggaGFybmVzcyBvZiBnYXVudGxldCwgMzIgYnl0ZXM=";
+/// Calls that go wrong on the way to a point.
+const FEW: usize = 3;
 /// Of so many calls some go wrong.
 const DISTURBED: usize = 40;
 
@@ -54,10 +56,11 @@ impl Platform {
     pub(super) fn disturb(&self, kill: Kill) {
         let refuse = || Fault::not_done(Reply::RetryAfter(503, "0".into()));
         match kill {
+            // A few only: a platform that fails always is not called any more.
             Kill::At(Point::TakenOver | Point::BeforePutOff | Point::PutOff, _) => {
-                self.fake.always(Some(refuse()));
+                self.fake.script((0..FEW).map(|_| refuse()));
             }
-            Kill::At(Point::Searched, _) => self.fake.always(Some(Fault::done(Reply::Close))),
+            Kill::At(Point::Searched, _) => self.fake.script((0..FEW).map(|_| Fault::done(Reply::Close))),
             _ => {
                 let mut random = self.random.lock().expect("not poisoned");
                 self.fake.script((0..DISTURBED).map(|_| match random.u32(0..16) {
@@ -74,9 +77,9 @@ impl Platform {
         }
     }
 
-    /// Lets calls go well again; what is scripted for single calls stays.
+    /// Lets calls go well again.
     pub(super) fn calm(&self) {
-        self.fake.always(None);
+        self.fake.behave();
     }
 
     /// How many times the reward of a player and a goal was really handed out.
