@@ -14,6 +14,7 @@ pub mod auth;
 pub mod catalogue;
 pub mod clock;
 mod core;
+mod engine;
 pub mod error;
 mod grpc;
 mod http;
@@ -25,5 +26,8 @@ pub mod net;
 pub mod rewards;
 mod server;
 pub mod shards;
+#[cfg(test)]
+mod simulation;
 
+pub use http::split_cloud_events;
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -59,21 +59,28 @@ impl Breaker {
     pub(super) fn allow(&mut self, now: Timestamp) -> Result<(), Duration> {
         match self.state {
             State::Closed { .. } => Ok(()),
-            State::Open { since, wait, pause } => match left(since, wait, now) {
-                Some(left) => Err(left),
-                None => {
-                    self.state = State::Probing { since: now, pause };
-                    Ok(())
-                }
-            },
-            State::Probing { since, pause } => match left(since, PROBE, now) {
-                Some(_) => Err(pause),
-                None => {
-                    self.state = State::Probing { since: now, pause };
-                    Ok(())
-                }
-            },
+            State::Open { since, wait, pause } => {
+                let open = left(since, wait, now);
+                self.probe_unless(open, now, pause)
+            }
+            State::Probing { since, pause } => {
+                let out = left(since, PROBE, now).map(|_| pause);
+                self.probe_unless(out, now, pause)
+            }
         }
+    }
+
+    fn probe_unless(
+        &mut self,
+        wait: Option<Duration>,
+        now: Timestamp,
+        pause: Duration,
+    ) -> Result<(), Duration> {
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        self.state = State::Probing { since: now, pause };
+        Ok(())
     }
 
     /// How many calls it would let through now.

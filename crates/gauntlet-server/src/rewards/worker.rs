@@ -7,6 +7,7 @@ use gauntlet_store::{
     DueGrant, Grant,
     crash::{self, Point},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -25,13 +26,15 @@ pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: Cancella
     let mut pause = interval;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        let since = Instant::now();
         let (taken, more) = rewards.take_over().await;
         crash::point_if(Point::TakenOver, || !taken.is_empty());
         pause = if more { Duration::ZERO } else { interval };
-        join_all(taken.into_iter().map(|due| rewards.resume(due))).await;
+        join_all(taken.into_iter().map(|due| rewards.resume(due, since))).await;
         rewards.report().await;
     }
 }
@@ -59,7 +62,8 @@ impl Rewards {
         (taken, used >= TAKEN)
     }
 
-    pub(super) async fn resume(&self, due: DueGrant) {
+    /// Goes on with a grant that was taken over under a lease asked for at `since`.
+    pub(super) async fn resume(&self, due: DueGrant, since: Instant) {
         let DueGrant { grant, in_doubt } = due;
         tracing::info!(goal = grant.goal_id, attempt = grant.attempt, in_doubt, "taking a grant over");
         let age = self.core.now().since(grant.created_at);
@@ -75,7 +79,7 @@ impl Rewards {
         };
         // What goes wrong is logged and stays due.
         let _told = match step {
-            None => self.send(&grant, in_doubt).await,
+            None => self.send(&grant, in_doubt, since).await,
             Some(Step::Settle(end)) => self.settle(&grant, end).await,
             Some(Step::Again(again)) => {
                 self.put_off(&grant, again).await;

@@ -95,8 +95,9 @@ impl Bench {
         self.platform.advance(ROUND);
         self.clock.set(self.clock.now().plus_millis(millis(ROUND)));
         let work = || async {
+            let since = Instant::now();
             for due in self.rewards.take_over().await.0 {
-                self.rewards.resume(due).await;
+                self.rewards.resume(due, since).await;
             }
         };
         tokio::join!(work(), work());
