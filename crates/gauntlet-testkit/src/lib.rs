@@ -13,5 +13,5 @@ mod binaries;
 mod cluster;
 mod platform;
 
-pub use cluster::{Database, PgCluster};
+pub use cluster::{Database, PgCluster, Sessions};
 pub use platform::{Entry, FakePlatform, Fault, Memory, Reply, Seen};

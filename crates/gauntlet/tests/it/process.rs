@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::process::ExitStatusExt as _,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -37,19 +37,35 @@ pub(crate) struct NotReady {
 impl Process {
     /// Starts the binary on free loopback ports and waits until it says where it listens.
     pub(crate) fn start(store: &str, more: &[&str]) -> Self {
-        Self::start_within(store, more, PATIENCE)
+        Self::start_with(store, more, |_| {})
+    }
+
+    /// The same, with a command that `prepare` has changed.
+    pub(crate) fn start_with(store: &str, more: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::launch(store, more, PATIENCE, prepare)
             .unwrap_or_else(|ended| panic!("the server did not get ready: {ended:#?}"))
     }
 
     /// The same with a time limit. A server that dies before it is ready, or takes longer and is
     /// killed for it, is an error.
     pub(crate) fn start_within(store: &str, more: &[&str], limit: Duration) -> Result<Self, NotReady> {
+        Self::launch(store, more, limit, |_| {})
+    }
+
+    fn launch(
+        store: &str,
+        more: &[&str],
+        limit: Duration,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, NotReady> {
         let any = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
+        command.env_clear();
+        prepare(&mut command);
+        let mut child = command
             .args(["serve", "--store", store, "--auth", "mock", "--log-format", "json"])
             .args(["--http", any, "--grpc", any, "--events", any, "--ops", any])
             .args(more)
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -72,13 +88,13 @@ impl Process {
             match ready.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
                 Ok(entry) if entry["fields"]["message"] == "ready" => break entry["fields"].clone(),
                 Ok(entry) => seen.push(entry),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    server.child.kill().expect("SIGKILL can be sent");
-                    return Err(NotReady { signal: server.ended(), log: seen });
-                }
-                // Its end of the pipe is closed: it is dead or about to be.
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(NotReady { signal: server.ended(), log: seen });
+                Err(waited) => {
+                    // When its end of the pipe is closed, it is dead or about to be.
+                    if waited == mpsc::RecvTimeoutError::Timeout {
+                        server.child.kill().expect("SIGKILL can be sent");
+                    }
+                    let ended = server.child.wait().expect("the child can be waited for");
+                    return Err(NotReady { signal: ended.signal(), log: seen });
                 }
             }
         };
@@ -88,32 +104,37 @@ impl Process {
         Ok(server)
     }
 
-    /// Waits for its end; answers the signal that has ended it, or `None` when it ended by itself.
-    fn ended(&mut self) -> Option<i32> {
-        self.child.wait().expect("the child can be waited for").signal()
-    }
-
     /// The signal that has ended it; `None`: it runs.
     pub(crate) fn died_of(&mut self) -> Option<i32> {
         let status = self.child.try_wait().expect("the child can be waited for")?;
         Some(status.signal().unwrap_or_else(|| panic!("the server ended by itself: {status}")))
     }
 
-    /// Asks it to stop, as an orchestrator would.
-    pub(crate) fn ask_to_stop(&self) {
-        let pid = self.child.id().to_string();
+    /// Asks it to stop, as an orchestrator would, and waits until it has.
+    pub(crate) fn stop(self) {
+        self.terminate();
+        let status = self.ended();
+        assert!(status.success(), "a clean stop exits with 0, not {status}");
+    }
+
+    /// Sends the signal that asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = self.pid().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(asked.success());
     }
 
-    /// Asks it to stop and waits until it has.
-    pub(crate) fn stop(mut self) {
-        self.ask_to_stop();
+    /// Its number in the operating system.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         let started = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
-                assert!(status.success(), "a clean stop exits with 0, not {status}");
-                return;
+                return status;
             }
             assert!(started.elapsed() < PATIENCE, "the server did not stop");
             std::thread::sleep(Duration::from_millis(10));

@@ -203,7 +203,7 @@ impl<'a> Episode<'a> {
             Kill::At(point, _) => {
                 if matches!(point, Point::Draining | Point::BeforeClose) {
                     tokio::time::sleep(BEFORE_STOP).await;
-                    server.ask_to_stop();
+                    server.terminate();
                 }
                 let died = died_of(&mut server).await;
                 server.kill();
