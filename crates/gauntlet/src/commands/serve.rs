@@ -108,7 +108,6 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
-        ..Config::loopback()
     }
 }
 

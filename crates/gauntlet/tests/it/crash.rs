@@ -31,8 +31,13 @@ const SEED: u64 = 20_261_124;
 /// The kill at a point: at an early passage or a later one.
 fn at(point: Point, random: &mut fastrand::Rng) -> Kill {
     let most = match point {
-        Point::Migrating | Point::RotatingReceipts | Point::BeforeReady => 1,
-        Point::Draining | Point::BeforeClose | Point::TakenOver | Point::Searched => 1,
+        Point::Migrating
+        | Point::RotatingReceipts
+        | Point::BeforeReady
+        | Point::TakenOver
+        | Point::Searched
+        | Point::Draining
+        | Point::BeforeClose => 1,
         Point::BeforePutOff | Point::PutOff => 2,
         Point::BeforeBegin | Point::Begun | Point::Answered | Point::BeforeSettle | Point::Settled => 6,
         Point::Gathered | Point::BeforeCommit | Point::AfterCommit | Point::BeforeSqliteCommit => 30,

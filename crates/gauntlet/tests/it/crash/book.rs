@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// The goals that a claim can be made for; all of them are completed by one event.
 pub(super) const CLAIM_GOALS: [&str; 3] = ["claim-wallet", "claim-item", "claim-daily"];
+/// A target that no run reaches.
+const NEVER: i64 = 1_000_000_000;
 /// How many acknowledged events may come once more.
 const RECENT: usize = 400;
 
@@ -252,7 +254,6 @@ pub(super) fn catalogue() -> String {
                 "reward":{{"type":"WALLET","rewardId":"GOLD","quantity":1}}}}"#
         )
     };
-    const NEVER: i64 = 1_000_000_000;
     let goals = [
         goal("logins", "increment", "login", "login", NEVER, ""),
         goal("first-login", "absolute", "login", "login", NEVER, ""),
