@@ -14,10 +14,6 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long a grant's lease outlives the two calls that a sender may make (a search and the
-/// grant): the time to record the result.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
-
 /// What every part of a running server shares.
 #[derive(Debug)]
 pub struct Core {
@@ -29,6 +25,8 @@ pub struct Core {
     namespace: String,
     late_window: Duration,
     grant_deadline: Duration,
+    grant_takeover: Duration,
+    grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
 }
@@ -52,6 +50,11 @@ pub struct CoreParts {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long a grant's lease outlives the two calls that its sender may make (a search and the
+    /// grant) and what a searched platform needs to settle: the time to record the result.
+    pub grant_takeover: Duration,
+    /// How long after a lost call a platform that is searched must be left alone; zero for others.
+    pub grant_settle: Duration,
 }
 
 impl Core {
@@ -69,6 +72,8 @@ impl Core {
             namespace: parts.namespace,
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
+            grant_takeover: parts.grant_takeover,
+            grant_settle: parts.grant_settle,
             instance,
         }
     }
@@ -124,7 +129,7 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + LEASE_MARGIN;
+        let length = self.grant_deadline * 2 + self.grant_settle + self.grant_takeover;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
     }
 
@@ -134,7 +139,7 @@ impl Core {
     /// and by then somebody else may have taken the grant over.
     #[must_use]
     pub fn may_send(&self, since: Instant) -> bool {
-        since.elapsed() <= self.grant_deadline + LEASE_MARGIN / 2
+        since.elapsed() <= self.grant_deadline + self.grant_takeover / 2
     }
 
     /// What the rules may look at, at this moment.

@@ -23,6 +23,7 @@ pub mod lifecycle;
 mod maintenance;
 pub mod metrics;
 pub mod net;
+mod observe;
 pub mod rewards;
 mod server;
 pub mod shards;

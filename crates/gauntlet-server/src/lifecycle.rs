@@ -10,6 +10,7 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 /// Whether the server takes new work, as probes see it.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,8 @@ impl Tasks {
         };
         #[cfg(test)]
         let work = until_killed(self.killed.clone(), work);
-        tokio::spawn(self.tracker.track_future(work));
+        // What a request starts is logged with the request's id.
+        tokio::spawn(self.tracker.track_future(work.in_current_span()));
     }
 
     /// Ends all tasks: none of them takes another step.

@@ -25,7 +25,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::error::Reason;
+use crate::{error::Reason, rewards::BreakerState};
 
 #[cfg(test)]
 mod page;
@@ -88,6 +88,12 @@ struct AttemptLabels {
 struct EndLabels {
     adapter: &'static str,
     state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeldBackLabels {
+    adapter: &'static str,
+    cause: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -165,17 +171,6 @@ impl EventResult {
     }
 }
 
-/// What a breaker lets through to what it guards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Breaker {
-    /// Everything.
-    Closed,
-    /// One call, to see whether it is well again.
-    Probing,
-    /// Nothing.
-    Open,
-}
-
 /// Every figure that the server counts.
 #[derive(Debug)]
 pub struct Metrics {
@@ -197,6 +192,7 @@ pub struct Metrics {
     grants: Family<GrantLabels, Counter>,
     grant_attempts: Family<AttemptLabels, Counter>,
     grants_ended: Family<EndLabels, Counter>,
+    grants_held_back: Family<HeldBackLabels, Counter>,
     grant_seconds: Family<AdapterLabel, Histogram, fn() -> Histogram>,
     pending_grants: Gauge,
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
@@ -244,6 +240,7 @@ impl Metrics {
             grants: Family::default(),
             grant_attempts: Family::default(),
             grants_ended: Family::default(),
+            grants_held_back: Family::default(),
             grant_seconds: Family::new_with_constructor(histograms),
             pending_grants: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
@@ -270,6 +267,7 @@ impl Metrics {
         table::GRANTS.register(r, self.grants.clone());
         table::GRANT_ATTEMPTS.register(r, self.grant_attempts.clone());
         table::GRANTS_ENDED.register(r, self.grants_ended.clone());
+        table::GRANTS_HELD_BACK.register(r, self.grants_held_back.clone());
         table::GRANT_DURATION.register(r, self.grant_seconds.clone());
         table::GRANTS_PENDING.register(r, self.pending_grants.clone());
         table::GRANTS_OLDEST.register(r, self.oldest_pending_seconds.clone());
@@ -359,6 +357,11 @@ impl Metrics {
         self.grants_ended.get_or_create(&EndLabels { adapter, state: state.as_str() }).inc();
     }
 
+    /// Calls to the reward platform were put off without a call.
+    pub fn grants_held_back(&self, adapter: &'static str, cause: &'static str, count: u32) {
+        self.grants_held_back.get_or_create(&HeldBackLabels { adapter, cause }).inc_by(count.into());
+    }
+
     /// Grants that are being sent, and the age of the oldest.
     pub fn pending(&self, count: u64, oldest: Duration) {
         self.pending_grants.set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -366,11 +369,11 @@ impl Metrics {
     }
 
     /// What a breaker lets through to a dependency: a reward adapter by its name, or the database.
-    pub fn breaker(&self, dependency: &'static str, state: Breaker) {
+    pub fn breaker(&self, dependency: &'static str, state: BreakerState) {
         let state = match state {
-            Breaker::Closed => 0,
-            Breaker::Probing => 1,
-            Breaker::Open => 2,
+            BreakerState::Closed => 0,
+            BreakerState::Probing => 1,
+            BreakerState::Open => 2,
         };
         self.breakers.get_or_create(&DependencyLabel { dependency }).set(state);
     }

@@ -16,7 +16,10 @@ use gauntlet_domain::{
     ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
     catalogue::Reward, view_goal,
 };
-use gauntlet_store::{Grant, GrantId, GrantState, PlayerKey, Retry};
+use gauntlet_store::{
+    Grant, GrantId, GrantState, PlayerKey, Retry,
+    crash::{self, Point},
+};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -27,15 +30,27 @@ use crate::{
 };
 
 mod adapter;
+mod ags;
+mod breaker;
+mod budget;
+mod client;
+mod governor;
+mod judge;
 mod log;
 mod policy;
+mod webhook;
 mod worker;
 
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
+pub use ags::{AgsAdapter, AgsConfig, AgsMode, ClientSecret};
+pub use breaker::BreakerState;
+pub use client::SetUpError;
 pub use log::LogAdapter;
+pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
 pub(crate) use worker::recover;
 
-use policy::{Step, after_answer, backoff};
+use governor::Governor;
+use policy::{Again, Step, after_answer, backoff};
 
 /// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -71,6 +86,7 @@ pub struct Rewards {
     core: Arc<Core>,
     shards: Shards,
     adapter: Arc<dyn RewardAdapter>,
+    governor: Arc<Governor>,
     tasks: Tasks,
     /// Claims of this process that are under way: who asks again joins.
     under_way: Arc<Mutex<HashMap<(PlayerKey, String), Waiting>>>,
@@ -80,7 +96,7 @@ impl Rewards {
     /// Carries claims out with an adapter; `tasks` owns the claims under way.
     #[must_use]
     pub fn new(core: Arc<Core>, shards: Shards, adapter: Arc<dyn RewardAdapter>, tasks: Tasks) -> Self {
-        Self { core, shards, adapter, tasks, under_way: Arc::default() }
+        Self { core, shards, adapter, governor: Arc::default(), tasks, under_way: Arc::default() }
     }
 
     /// Claims a goal's reward and waits for its grant. The same claim that is under way already
@@ -126,9 +142,11 @@ impl Rewards {
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
+                crash::point(Point::Begun);
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
-                self.send(&self.first_attempt(player, order), since).await.map(|()| claimed)
+                self.governor.first_attempt();
+                self.send(&self.first_attempt(player, order), false, since).await.map(|()| claimed)
             }
             Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
             Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
@@ -178,7 +196,8 @@ impl Rewards {
 
     /// Sends a grant whose current attempt is committed under a lease of this process that was
     /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
-    async fn send(&self, grant: &Grant, since: Instant) -> Result<(), ApiError> {
+    /// `in_doubt`: an attempt before may have been carried out.
+    async fn send(&self, grant: &Grant, in_doubt: bool, since: Instant) -> Result<(), ApiError> {
         if !self.core.may_send(since) {
             tracing::warn!(
                 goal = grant.goal_id,
@@ -187,23 +206,35 @@ impl Rewards {
             return Err(pending());
         }
         let answer = self.ask_platform(grant).await;
-        match after_answer(self.adapter.class(), answer) {
+        crash::point(Point::Answered);
+        match after_answer(self.adapter.class(grant.reward.kind), answer, in_doubt) {
             Step::Settle(end) => self.settle(grant, end).await,
-            Step::Again(why) => {
-                self.put_off(grant, why).await;
+            Step::Again(again) => {
+                self.put_off(grant, again).await;
                 Err(pending())
             }
         }
     }
 
-    /// One call to the platform, with a deadline.
+    /// One call to the platform, with a deadline, if the breaker lets it through.
     async fn ask_platform(&self, grant: &Grant) -> GrantAnswer {
+        if let Err(wait) = self.governor.allow(self.core.now()) {
+            self.core.metrics().grants_held_back(self.adapter.name(), "breaker", 1);
+            let why = "the platform is left alone after failures".into();
+            return GrantAnswer::NotDone { why, retry_after: Some(wait) };
+        }
         let call = GrantCall::of(grant);
         let started = Instant::now();
         let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
         self.core.metrics().grant(self.adapter.name(), answer.as_str(), grant.attempt, started.elapsed());
+        self.governor.answered(&answer, self.core.now());
+        self.tell_breaker();
         answer
+    }
+
+    fn tell_breaker(&self) {
+        self.core.metrics().breaker(self.adapter.name(), self.governor.breaker());
     }
 
     /// Records how a grant ended, in the document and in the grant's row at once.
@@ -227,6 +258,7 @@ impl Rewards {
         let command = Command::SettleClaim { key: grant.id.key.clone(), end };
         match self.shards.call(grant.id.player.clone(), command).await {
             Ok(_) => {
+                crash::point(Point::Settled);
                 self.core.metrics().grant_ended(self.adapter.name(), state);
                 told
             }
@@ -239,16 +271,20 @@ impl Rewards {
     }
 
     /// Gives an attempt back that is known not to have been carried out, or that may be repeated.
-    async fn put_off(&self, grant: &Grant, reason: String) {
-        let pause = backoff(grant.attempt, self.core.random());
+    async fn put_off(&self, grant: &Grant, again: Again) {
+        let pause = again.least.saturating_add(backoff(grant.attempt, self.core.random()));
         let now = self.core.now();
         let retry = Retry {
             id: grant.id.clone(),
             attempt: grant.attempt,
             not_before: now.plus_millis(millis(pause)),
-            reason,
+            in_doubt: again.in_doubt,
+            reason: again.why,
         };
-        if let Err(error) = self.core.store().retry_grant(&retry, now).await {
+        crash::point(Point::BeforePutOff);
+        let stored = self.core.store().retry_grant(&retry, now).await;
+        crash::point(Point::PutOff);
+        if let Err(error) = stored {
             // The lease runs out by itself, only later.
             tracing::warn!(goal = grant.goal_id, error = %Chain(&error), "a grant could not be put off");
         }

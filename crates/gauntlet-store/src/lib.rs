@@ -24,6 +24,7 @@
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
 mod contract;
+pub mod crash;
 mod figures;
 mod memory;
 mod migrations;
@@ -32,8 +33,8 @@ mod rows;
 mod sqlite;
 
 pub use contract::{
-    BoxError, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
-    LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
+    BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
+    Locked, LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
 };
 pub use figures::{Figures, Times};
 pub use memory::MemoryStore;

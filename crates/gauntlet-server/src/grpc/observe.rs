@@ -14,12 +14,14 @@ use axum::{
     response::Response,
 };
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
     core::Core,
     error::{ApiError, Reason},
     metrics::Route,
+    observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
 };
 
@@ -50,35 +52,49 @@ const METHODS: [&str; 16] = [
 
 /// What watches the calls of one listener.
 #[derive(Debug, Clone)]
-pub(super) struct Observer(Arc<Core>);
+pub(super) struct Observer {
+    core: Arc<Core>,
+    ids: RequestIds,
+}
 
 impl Observer {
     pub(super) fn new(face: &FaceState) -> Self {
-        Self(Arc::clone(&face.core))
+        Self { core: Arc::clone(&face.core), ids: RequestIds::new(face.core.random()) }
     }
 }
 
 /// Runs the call within its deadline.
 pub(super) async fn observe(
-    State(Observer(core)): State<Observer>,
+    State(Observer { core, ids }): State<Observer>,
     request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let label = label(request.uri());
+    let id = ids.of(request.headers());
+    let span = span(&id, "grpc", label);
     let response = match deadline(request.headers()) {
-        None => next.run(request).await,
+        None => next.run(request).instrument(span.clone()).await,
         // What was begun in a shard goes on; only nobody waits for it any more.
-        Some(limit) => tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-            let error = ApiError::new(
-                Reason::DeadlineExceeded,
-                "the caller's deadline passed; what was begun may still be done",
-            );
-            status(error).into_http()
-        }),
+        Some(limit) => tokio::time::timeout(limit, next.run(request).instrument(span.clone()))
+            .await
+            .unwrap_or_else(|_| {
+                let error = ApiError::new(
+                    Reason::DeadlineExceeded,
+                    "the caller's deadline passed; what was begun may still be done",
+                );
+                status(error).into_http()
+            }),
     };
-    let response = corrected(response);
+    let mut response = corrected(response);
     let (code, reason) = outcome(&response);
+    let _entered = span.enter();
+    if reason == Reason::Internal.as_str() {
+        // The cause was logged where it arose; this line ties it to what the caller was told.
+        tracing::warn!("a request failed");
+    }
+    tracing::debug!(code, reason, "answered");
+    response.headers_mut().insert(REQUEST_ID, id);
     core.metrics().request(route(label), code, reason, started.elapsed());
     response
 }

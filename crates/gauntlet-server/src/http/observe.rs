@@ -1,29 +1,26 @@
 //! What surrounds every handler: the request's id, the headers that every reply has, and metrics.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method,
+        HeaderValue, Method,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::Response,
 };
+use tracing::Instrument as _;
 
-use crate::{core::Core, error::Reason, metrics::Route, server::FaceState};
+use crate::{
+    core::Core,
+    error::Reason,
+    metrics::Route,
+    observe::{REQUEST_ID, RequestIds, span},
+    server::FaceState,
+};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that a caller may choose.
-const MAX_REQUEST_ID: usize = 128;
 /// The label of requests for paths that do not exist: what callers make up is no label.
 const UNMATCHED: &str = "unmatched";
 
@@ -32,33 +29,18 @@ const UNMATCHED: &str = "unmatched";
 pub(super) struct Observer {
     core: Arc<Core>,
     labels: Arc<BTreeMap<String, &'static str>>,
-    /// The first half of the ids given here, so that those of two processes differ.
-    process: u32,
-    next: Arc<AtomicU64>,
+    ids: RequestIds,
 }
 
 impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let process = face.core.random() as u32;
-        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), process, next: Arc::default() }
+        let ids = RequestIds::new(face.core.random());
+        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), ids }
     }
 
     fn label(&self, request: &Request) -> &'static str {
         let path = request.extensions().get::<MatchedPath>();
         path.and_then(|path| self.labels.get(path.as_str()).copied()).unwrap_or(UNMATCHED)
-    }
-
-    /// The caller's id for the request, if it can stand in a log, else one of ours.
-    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
-        let fits = |id: &&HeaderValue| {
-            (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-        };
-        headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(|| {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let id = format!("{:08x}-{number:08x}", self.process);
-            HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
-        })
     }
 }
 
@@ -67,14 +49,17 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let started = Instant::now();
     let label = observer.label(&request);
     let route = Route { face: "http", method: method(request.method()), route: label };
-    let id = observer.request_id(request.headers());
-    let mut response = next.run(request).await;
+    let id = observer.ids.of(request.headers());
+    let span = span(&id, route.face, label);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
     let reason = response.extensions().get::<Reason>().copied();
     let (code, word) = reason.map_or(("OK", "OK"), |reason| (reason.code().as_str(), reason.as_str()));
     if reason == Some(Reason::Internal) {
         // The cause was logged where it arose; this line ties it to what the caller was told.
-        tracing::warn!(request_id = ?id, route = label, "a request failed");
+        tracing::warn!("a request failed");
     }
+    tracing::debug!(code, reason = word, "answered");
     let headers = response.headers_mut();
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -97,7 +97,7 @@ fn of_store(registry: &mut Registry, sample: Sample) {
     }
 }
 
-const fn number(value: u64) -> ConstGauge<u64> {
+fn number(value: u64) -> ConstGauge<u64> {
     ConstGauge::new(value)
 }
 
@@ -131,7 +131,8 @@ impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Self(row, values) = self;
         let help = format!("{}.", row.help);
-        let mut family = encoder.encode_descriptor(row.name, &help, row.unit.as_ref(), MetricType::Gauge)?;
+        let unit = row.unit();
+        let mut family = encoder.encode_descriptor(row.name, &help, unit.as_ref(), MetricType::Gauge)?;
         for (kind, value) in values {
             let labels = [("kind", *kind)];
             family.encode_family(&labels)?.encode_gauge(value)?;
@@ -148,8 +149,8 @@ impl Collector for Statements {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let row = &table::STATEMENTS;
         let help = format!("{}.", row.help);
-        let kind = MetricType::Histogram;
-        let mut family = encoder.encode_descriptor(row.name, &help, row.unit.as_ref(), kind)?;
+        let unit = row.unit();
+        let mut family = encoder.encode_descriptor(row.name, &help, unit.as_ref(), MetricType::Histogram)?;
         for (operation, taken) in &self.0 {
             times(taken, family.encode_family(&[("operation", *operation)])?)?;
         }

@@ -8,8 +8,10 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 pub(super) struct Row {
     /// Without the ending for its unit, and without `_total`.
     pub(super) name: &'static str,
-    pub(super) unit: Option<Unit>,
+    pub(super) unit: In,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the page that a test makes"))]
     pub(super) kind: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the page that a test makes"))]
     pub(super) labels: &'static [&'static str],
     /// What it is, in one sentence without a full stop.
     pub(super) help: &'static str,
@@ -18,11 +20,20 @@ pub(super) struct Row {
     pub(super) look: &'static str,
 }
 
+/// What a figure is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum In {
+    /// A number of whatever it counts.
+    Itself,
+    Seconds,
+    Bytes,
+}
+
 type Text = &'static str;
 type Labels = &'static [&'static str];
 
 const fn row(kind: Text, name: Text, labels: Labels, help: Text, look: Text) -> Row {
-    Row { name, unit: None, kind, labels, help, look }
+    Row { name, unit: In::Itself, kind, labels, help, look }
 }
 const fn counter(name: Text, labels: Labels, help: Text, look: Text) -> Row {
     row("counter", name, labels, help, look)
@@ -32,24 +43,30 @@ const fn gauge(name: Text, labels: Labels, help: Text, look: Text) -> Row {
 }
 /// Of seconds, but for [`BATCH`].
 const fn histogram(name: Text, labels: Labels, help: Text, look: Text) -> Row {
-    Row { unit: Some(Unit::Seconds), ..row("histogram", name, labels, help, look) }
+    Row { unit: In::Seconds, ..row("histogram", name, labels, help, look) }
 }
 
 impl Row {
     /// Shows `metric` under this row's name.
     pub(super) fn register(&self, registry: &mut Registry, metric: impl Metric) {
-        match &self.unit {
-            Some(unit) => registry.register_with_unit(self.name, self.help, unit.clone(), metric),
+        match self.unit() {
+            Some(unit) => registry.register_with_unit(self.name, self.help, unit, metric),
             None => registry.register(self.name, self.help, metric),
+        }
+    }
+
+    pub(super) const fn unit(&self) -> Option<Unit> {
+        match self.unit {
+            In::Itself => None,
+            In::Seconds => Some(Unit::Seconds),
+            In::Bytes => Some(Unit::Bytes),
         }
     }
 
     /// The name that stands behind `# TYPE`.
     #[cfg(test)]
     pub(super) fn family(&self) -> String {
-        self.unit
-            .as_ref()
-            .map_or_else(|| self.name.to_owned(), |unit| format!("{}_{}", self.name, unit.as_str()))
+        self.unit().map_or_else(|| self.name.to_owned(), |unit| format!("{}_{}", self.name, unit.as_str()))
     }
 }
 
@@ -96,7 +113,7 @@ pub(super) static SHARD_WAIT: Row = histogram(
     "requests are slow although statements are not",
 );
 pub(super) static BATCH: Row = Row {
-    unit: None,
+    unit: In::Itself,
     ..histogram(
         "gauntlet_event_batch_operations",
         &[],
@@ -134,6 +151,12 @@ pub(super) static GRANTS_ENDED: Row = counter(
     "Grants whose end was stored: granted, refused, uncertain",
     "uncertain above 0: an operator has to settle them",
 );
+pub(super) static GRANTS_HELD_BACK: Row = counter(
+    "gauntlet_grants_held_back",
+    &["adapter", "cause"],
+    "Calls to the reward platform that were put off without a call, by cause: breaker, budget",
+    "the platform is in trouble and left alone",
+);
 pub(super) static GRANT_DURATION: Row = histogram(
     "gauntlet_grant_duration",
     &["adapter"],
@@ -147,7 +170,7 @@ pub(super) static GRANTS_PENDING: Row = gauge(
     "it grows: the platform does not keep up, or no process has the role worker",
 );
 pub(super) static GRANTS_OLDEST: Row = Row {
-    unit: Some(Unit::Seconds),
+    unit: In::Seconds,
     ..gauge(
         "gauntlet_grants_oldest_pending",
         &[],
@@ -216,7 +239,7 @@ pub(super) static CHECKPOINTS: Row = histogram(
     "commits stall now and then on SQLite",
 );
 pub(super) static LOG_BYTES: Row = Row {
-    unit: Some(Unit::Bytes),
+    unit: In::Bytes,
     ..gauge(
         "gauntlet_sqlite_log_size",
         &[],
@@ -232,15 +255,15 @@ pub(super) static BUILD: Row = row(
     "replicas of different releases run side by side",
 );
 pub(super) static CPU: Row = Row {
-    unit: Some(Unit::Seconds),
+    unit: In::Seconds,
     ..counter("process_cpu", &[], "Processor time of the process", "its rate is the number of busy cores")
 };
 pub(super) static MEMORY: Row = Row {
-    unit: Some(Unit::Bytes),
+    unit: In::Bytes,
     ..gauge("process_resident_memory", &[], "Memory that the process occupies", "it grows without end")
 };
 pub(super) static START: Row = Row {
-    unit: Some(Unit::Seconds),
+    unit: In::Seconds,
     ..gauge(
         "process_start_time",
         &[],
@@ -265,7 +288,7 @@ pub(super) static RUNTIME_QUEUE: Row = gauge(
     "it stays above 0: too little processor time",
 );
 pub(super) static BUSY: Row = Row {
-    unit: Some(Unit::Seconds),
+    unit: In::Seconds,
     ..counter(
         "gauntlet_runtime_busy",
         &[],
@@ -285,6 +308,7 @@ pub(super) static GROUPS: [(&str, &[&Row]); 6] = [
             &GRANTS,
             &GRANT_ATTEMPTS,
             &GRANTS_ENDED,
+            &GRANTS_HELD_BACK,
             &GRANT_DURATION,
             &GRANTS_PENDING,
             &GRANTS_OLDEST,

@@ -27,8 +27,9 @@ fn busy() -> String {
     metrics.store_error(&StoreError::Unavailable { operation: "x", source: "y".into() });
     metrics.grant("log", "granted", 4, millisecond);
     metrics.grant_ended("log", GrantState::Uncertain);
+    metrics.grants_held_back("log", "budget", 2);
     metrics.pending(2, Duration::from_secs(7));
-    metrics.breaker("database", Breaker::Open);
+    metrics.breaker("database", BreakerState::Open);
     let definition = gauntlet_domain::catalogue::parse(CATALOGUE).expect("a good catalogue");
     let numbers = [("kills".to_owned(), GoalNumber(1))].into();
     metrics.catalogue(&Catalogue::new::<std::hash::RandomState>(definition, 5, &numbers).expect("numbered"));

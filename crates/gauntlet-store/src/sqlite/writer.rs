@@ -11,7 +11,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{commit_failure, failure};
-use crate::{contract::Error, figures::Meter};
+use crate::{
+    contract::Error,
+    crash::{self, Point},
+    figures::Meter,
+};
 
 type Command = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -97,6 +101,7 @@ impl Writer {
                 .map_err(|error| failure(operation, error))?;
             // Dropping it rolls back.
             let answer = work(&transaction)?;
+            crash::point(Point::BeforeSqliteCommit);
             transaction.commit().map_err(|error| commit_failure(operation, error))?;
             Ok(answer)
         })

@@ -48,9 +48,16 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Opened, Failure> {
 
 async fn try_open(settings: &StoreSettings) -> Result<Opened, Error> {
     let store: Arc<dyn Store> = match &settings.choice {
-        StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(&SqliteOptions::new(path))?),
+        StoreChoice::Sqlite(path) => {
+            let options = SqliteOptions { slow: Some(settings.slow), ..SqliteOptions::new(path) };
+            Arc::new(SqliteStore::open(&options)?)
+        }
         StoreChoice::Postgres(url) => {
-            let options = PgOptions { max_connections: settings.max_connections, ..PgOptions::new(url) };
+            let options = PgOptions {
+                max_connections: settings.max_connections,
+                slow: Some(settings.slow),
+                ..PgOptions::new(url)
+            };
             Arc::new(PgStore::connect(&options)?)
         }
     };

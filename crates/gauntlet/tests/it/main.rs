@@ -4,8 +4,11 @@
 mod aborts;
 mod cli;
 mod clients;
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+mod crash;
 mod full_disk;
 mod journey;
+mod logs;
 mod power;
 mod process;
 mod races;

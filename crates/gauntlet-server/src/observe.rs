@@ -1,0 +1,70 @@
+//! What ties a request to what is logged about it: its id.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Span;
+
+/// The header of a request's id, in gRPC its metadata.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id that a caller may choose.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Gives ids to the requests of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestIds {
+    /// The first half of the ids given here, so that those of two processes differ.
+    process: u32,
+    next: Arc<AtomicU64>,
+}
+
+impl RequestIds {
+    /// `random`: any number.
+    pub(crate) fn new(random: u64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let process = random as u32;
+        Self { process, next: Arc::default() }
+    }
+
+    /// The caller's id for the request, if it can stand in a log, else one of ours.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let fits = |id: &&HeaderValue| {
+            (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(|| {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{:08x}-{number:08x}", self.process);
+            HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+        })
+    }
+}
+
+/// What surrounds all that is logged about a request. Paths have players' goals in them and are
+/// not in it; routes are.
+pub(crate) fn span(id: &HeaderValue, face: &'static str, route: &'static str) -> Span {
+    tracing::info_span!("request", request_id = id.to_str().unwrap_or_default(), face, route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_may_choose_an_id_that_can_stand_in_a_log() {
+        let ids = RequestIds::new(0x1_2345_6789);
+        let with = |id: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_bytes(id).expect("a header"));
+            ids.of(&headers)
+        };
+        assert_eq!(with(b"mine-1"), "mine-1");
+        assert_eq!(with(b"two words"), "23456789-00000000");
+        assert_eq!(with("ü".as_bytes()), "23456789-00000001");
+        assert_eq!(with(&[b'x'; 128]).len(), 128);
+        assert_eq!(with(&[b'x'; 129]), "23456789-00000002");
+        assert_eq!(ids.of(&HeaderMap::new()), "23456789-00000003");
+    }
+}
