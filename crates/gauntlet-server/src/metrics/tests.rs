@@ -1,9 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use gauntlet_domain::GoalNumber;
 use gauntlet_store::{Figures, PoolStatus, Times};
 
 use super::{table::GROUPS, *};
+use crate::clock::Clock as _;
 
 const CATALOGUE: &str = r#"{"challenges":[{"id":"arena","name":"Arena","goals":[{"goalId":"kills","name":"Kills",
     "type":"absolute","eventSource":"statistic",
@@ -129,4 +134,55 @@ fn handles_are_those_of_their_labels() {
             );
         }
     }
+}
+
+/// Not a test: says what the figures of one event cost, and what an event costs in all without
+/// network and database, both in the profile that it is built with.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_figures_cost() {
+    const EVENTS: u32 = 200_000;
+    let metrics = Metrics::new();
+    let route = Route { face: "grpc", method: "POST", route: "gauntlet.events.v1.Event" };
+    let started = Instant::now();
+    for _ in 0..EVENTS {
+        let (asked, taken) = (Instant::now(), Instant::now());
+        metrics.event_waited(taken - asked);
+        metrics.event(EventKind::Stat, EventResult::Counted);
+        metrics.request(route, "OK", "OK", asked.elapsed());
+    }
+    let figures = started.elapsed() / EVENTS;
+
+    let store = Arc::new(gauntlet_store::MemoryStore::new());
+    let catalogue = crate::catalogue::prepare(&*store, CATALOGUE, crate::clock::SystemClock.now()).await;
+    let parts = crate::Parts {
+        store,
+        catalogue: catalogue.expect("prepared"),
+        adapter: Arc::new(crate::rewards::LogAdapter),
+        clock: Arc::new(crate::clock::SystemClock),
+        random: Arc::new(crate::clock::SystemRandom),
+    };
+    let server = crate::Server::start(crate::Config::loopback(), parts).await.expect("starts");
+    let before = process::Process::read().expect("Linux").cpu_seconds;
+    for batch in 0..EVENTS / 500 {
+        let events = (0..500).map(|n| {
+            let item = gauntlet_proto::statistic::StatItem {
+                stat_code: "kills".into(),
+                latest_value: f64::from(batch + n),
+                ..Default::default()
+            };
+            server.ingest().stat(gauntlet_proto::statistic::StatItemUpdated {
+                id: format!("{batch}-{n}"),
+                user_id: format!("player-{n}"),
+                payload: Some(item),
+                ..Default::default()
+            })
+        });
+        futures_util::future::join_all(events).await.into_iter().for_each(|done| done.expect("counted"));
+    }
+    let cpu = process::Process::read().expect("Linux").cpu_seconds - before;
+    server.stop().await;
+    let all = Duration::from_secs_f64(cpu) / EVENTS;
+    let share = 100.0 * figures.as_secs_f64() / all.as_secs_f64();
+    println!("figures of an event: {figures:?}; all of it: {all:?}; share {share:.1} %");
 }

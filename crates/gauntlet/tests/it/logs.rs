@@ -29,6 +29,7 @@ async fn journey(store: &str, file: &Path, more: &[&str]) -> Vec<Value> {
     let claim = "/v1/challenges/first-steps/goals/first-win/claim";
     let mut request = ureq::post(format!("{}{claim}", server.http))
         .header("x-mock-user-id", PLAYER)
+        .header("content-type", "application/json")
         .header("x-request-id", "claim-of-the-test")
         .header("authorization", format!("Bearer {TOKEN}"));
     request = request.header("cookie", format!("session={TOKEN}"));
