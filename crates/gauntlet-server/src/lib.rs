@@ -22,8 +22,10 @@ pub mod lifecycle;
 mod maintenance;
 pub mod metrics;
 pub mod net;
+mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
 
+pub use http::player_paths;
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -1,0 +1,4 @@
+//! What the server as a whole promises.
+
+mod access;
+mod errors;
