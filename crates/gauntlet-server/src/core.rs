@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide};
 use gauntlet_store::{Error as StoreError, Lease, Load, PlayerKey, Store, Stored};
+use tokio::time::Instant;
 
 use crate::{
     clock::{Clock, Random},
@@ -125,6 +126,15 @@ impl Core {
     pub fn lease(&self) -> Lease {
         let length = self.grant_deadline * 2 + LEASE_MARGIN;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
+    }
+
+    /// Whether a grant may be sent under a lease that was asked for at `since`, on a clock that
+    /// does not step. The call must end while the lease still holds on every replica's clock:
+    /// half of the margin is left for their differences. A commit may take long to be confirmed,
+    /// and by then somebody else may have taken the grant over.
+    #[must_use]
+    pub fn may_send(&self, since: Instant) -> bool {
+        since.elapsed() <= self.grant_deadline + LEASE_MARGIN / 2
     }
 
     /// What the rules may look at, at this moment.

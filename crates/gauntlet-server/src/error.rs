@@ -340,3 +340,21 @@ impl From<&StoreError> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_reasons_has_every_one() {
+        let source = include_str!("error.rs");
+        let (_, from) = source.split_once("/// As callers see it.").unwrap();
+        let (words, _) = from.split_once("/// The code that goes").unwrap();
+        let written: Vec<&str> = words.split('"').skip(1).step_by(2).collect();
+        let mut listed = Reason::ALL.map(Reason::as_str);
+        listed.sort_unstable();
+        let mut sorted = written.clone();
+        sorted.sort_unstable();
+        assert_eq!(listed.as_slice(), sorted.as_slice());
+    }
+}

@@ -14,6 +14,7 @@ pub mod auth;
 pub mod catalogue;
 pub mod clock;
 mod core;
+mod engine;
 pub mod error;
 mod grpc;
 mod http;
@@ -26,6 +27,8 @@ mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
+#[cfg(test)]
+mod simulation;
 
-pub use http::player_paths;
+pub use http::{player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

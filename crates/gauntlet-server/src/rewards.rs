@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::Shared};
 use gauntlet_domain::{
     ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
     catalogue::Reward, view_goal,
 };
 use gauntlet_store::{Grant, GrantId, PlayerKey, Retry};
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     core::{Chain, Core, millis},
@@ -60,7 +61,9 @@ pub struct Claimed {
 }
 
 type ClaimResult = Result<Claimed, ApiError>;
-type Waiting = watch::Receiver<Option<ClaimResult>>;
+/// The answer to everybody who waits. Unlike a watch channel it wakes them in a fixed order, which
+/// the simulation needs.
+type Waiting = Shared<oneshot::Receiver<ClaimResult>>;
 
 /// Carries claims out and sends grants.
 #[derive(Debug, Clone)]
@@ -86,10 +89,9 @@ impl Rewards {
     /// # Errors
     /// What the rules refuse, a store that does not answer, and how the grant ended if not well.
     pub async fn claim(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
-        let mut waiting = self.join_or_start(player, challenge, goal);
-        let settled = tokio::time::timeout(CLAIM_WAIT, waiting.wait_for(Option::is_some)).await;
-        match settled {
-            Ok(Ok(result)) => result.clone().unwrap_or_else(|| Err(pending())),
+        let waiting = self.join_or_start(player, challenge, goal);
+        match tokio::time::timeout(CLAIM_WAIT, waiting).await {
+            Ok(Ok(result)) => result,
             // The claim's task ended without an answer, which only a panic does, or takes long:
             // the grant is recorded, so asking again is safe.
             Ok(Err(_)) | Err(_) => Err(pending()),
@@ -104,7 +106,8 @@ impl Rewards {
             Entry::Occupied(running) => return running.get().clone(),
             Entry::Vacant(free) => free,
         };
-        let (publish, waiting) = watch::channel(None);
+        let (publish, waiting) = oneshot::channel();
+        let waiting = waiting.shared();
         entry.insert(waiting.clone());
         let rewards = self.clone();
         // A task of its own: a client that hangs up does not stop a grant half way.
@@ -112,18 +115,20 @@ impl Rewards {
             let done = RemoveOnDrop { rewards: &rewards, name: &name };
             let result = rewards.carry_out(player, challenge, goal).await;
             drop(done);
-            publish.send_replace(Some(result));
+            // Nobody waits any more: the grant is recorded all the same.
+            drop(publish.send(result));
         });
         waiting
     }
 
     async fn carry_out(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
+        let since = Instant::now();
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
-                self.send(&self.first_attempt(player, order)).await.map(|()| claimed)
+                self.send(&self.first_attempt(player, order), since).await.map(|()| claimed)
             }
             Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
             Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
@@ -171,9 +176,16 @@ impl Rewards {
         Err(pending())
     }
 
-    /// Sends a grant whose current attempt is committed under this process's lease, and records
-    /// how it ended.
-    async fn send(&self, grant: &Grant) -> Result<(), ApiError> {
+    /// Sends a grant whose current attempt is committed under a lease of this process that was
+    /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
+    async fn send(&self, grant: &Grant, since: Instant) -> Result<(), ApiError> {
+        if !self.core.may_send(since) {
+            tracing::warn!(
+                goal = grant.goal_id,
+                "a grant's lease came too late to send it; it is left to recovery"
+            );
+            return Err(pending());
+        }
         let answer = self.ask_platform(grant).await;
         match after_answer(self.adapter.class(), answer) {
             Step::Settle(end) => self.settle(grant, end).await,

@@ -12,17 +12,16 @@ use crate::{
     api::Api,
     auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
     clock::{Clock, Random},
-    core::{Core, CoreParts},
+    core::Core,
+    engine::Engine,
     grpc, http,
     ingest::Ingest,
     lifecycle::{Readiness, Tasks},
-    maintenance::keep_house,
-    metrics::Metrics,
     net::{
         self, NetOptions,
         tls::{self, Tls, TlsError, TlsFiles},
     },
-    rewards::{RewardAdapter, Rewards, recover},
+    rewards::RewardAdapter,
     shards::{Limits, Shards},
 };
 
@@ -174,21 +173,15 @@ pub enum StartError {
 pub struct Server {
     addresses: Addresses,
     readiness: Readiness,
-    core: Arc<Core>,
-    shards: Shards,
+    engine: Engine,
+    api: Api,
+    ingest: Ingest,
     /// Listeners and their connections, but for operations.
     faces: Tasks,
     /// The operations listener, which outlives the others.
     ops: Tasks,
-    /// The shards.
-    writers: Tasks,
-    /// Claims under way.
-    claims: Tasks,
-    /// Recovery and housekeeping.
-    helpers: Tasks,
     stop_faces: CancellationToken,
     stop_ops: CancellationToken,
-    stop_helpers: CancellationToken,
     drain_delay: Duration,
 }
 
@@ -196,44 +189,27 @@ impl Server {
     /// Binds the listeners and begins to serve.
     ///
     /// # Errors
-    /// An address that cannot be listened on, or a store that does not answer.
+    /// An address that cannot be listened on, certificates that cannot be used, or a store that
+    /// does not answer.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
         let security = Security::load(&config, &parts.clock)?;
         let listeners = Listeners::bind(&config).await?;
-        let adapter = parts.adapter.clone();
-        let core = Arc::new(Core::new(CoreParts {
-            store: parts.store,
-            catalogue: parts.catalogue,
-            clock: parts.clock,
-            random: parts.random,
-            metrics: Arc::new(Metrics::new()),
-            namespace: config.namespace.clone(),
-            late_window: config.late_window,
-            grant_deadline: config.grant_deadline,
-        }));
-        // The first event must find the current generation of receipts.
-        core.store().rotate_receipts(core.now()).await?;
-        let (writers, claims) = (Tasks::new(), Tasks::new());
-        let shards = Shards::start(core.clone(), config.limits, &writers);
-        let rewards = Rewards::new(core.clone(), shards.clone(), adapter, claims.clone());
+        let engine = Engine::start(&config, parts).await?;
         let server = Self {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
-            core,
-            shards,
+            api: engine.api().with_player_rate(config.player_rate),
+            ingest: engine.ingest(),
+            engine,
             faces: Tasks::new(),
             ops: Tasks::new(),
-            writers,
-            claims,
-            helpers: Tasks::new(),
             stop_faces: CancellationToken::new(),
             stop_ops: CancellationToken::new(),
-            stop_helpers: CancellationToken::new(),
             drain_delay: config.drain_delay,
         };
-        server.start_helpers(&config, &rewards, &security);
+        server.keep_fresh(&security);
         security.wait_for_keys().await;
-        server.start_faces(&config, listeners, rewards, security);
+        server.start_faces(&config, listeners, security);
         server.readiness.set(true);
         Ok(server)
     }
@@ -244,14 +220,25 @@ impl Server {
         self.addresses
     }
 
+    /// The use cases behind the player API's faces, for callers in the same process.
+    #[must_use]
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The one way in for events, for callers in the same process.
+    #[must_use]
+    pub const fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
+
     /// Waits until a long-lived task has died; answers which and how. The server has to be
     /// stopped then.
     pub async fn failed(&self) -> String {
         tokio::select! {
             why = self.faces.failed() => why,
             why = self.ops.failed() => why,
-            why = self.writers.failed() => why,
-            why = self.helpers.failed() => why,
+            why = self.engine.failed() => why,
         }
     }
 
@@ -262,44 +249,31 @@ impl Server {
         self.readiness.set(false);
         tokio::time::sleep(self.drain_delay).await;
         self.stop_faces.cancel();
-        self.stop_helpers.cancel();
-        self.helpers.finished().await;
-        tracing::info!("stopping: open requests end");
         // The operations port stays, so that the end can be watched.
-        self.faces.finished().await;
-        self.claims.finished().await;
-        self.shards.close();
-        self.writers.finished().await;
-        self.core.store().close().await;
+        self.engine.stop(self.faces.finished()).await;
         self.stop_ops.cancel();
         self.ops.finished().await;
         tracing::info!("stopped");
     }
 
-    fn start_helpers(&self, config: &Config, rewards: &Rewards, security: &Security) {
-        let stop = &self.stop_helpers;
-        let house = keep_house(self.core.clone(), config.journal_retention, stop.clone());
-        self.helpers.spawn_until("maintenance", stop, house);
-        if config.roles.worker {
-            self.helpers.spawn_until("recovery", stop, recover(rewards.clone(), stop.clone()));
-        }
+    /// Keeps keys and certificates as they are elsewhere.
+    fn keep_fresh(&self, security: &Security) {
+        let stop = &self.stop_faces;
         if let SignIn::Jwt(verifier) = &security.sign_in {
-            self.helpers.spawn_until("keys", stop, verifier.clone().refresh_until(stop.clone()));
+            self.faces.spawn_until("keys", stop, verifier.clone().refresh_until(stop.clone()));
         }
         for tls in [&security.api, &security.events].into_iter().flatten() {
-            self.helpers.spawn_until("certificates", stop, tls.clone().reload_until(tls::LOOK, stop.clone()));
+            let reload = tls.clone().reload_until(tls::LOOK, stop.clone());
+            self.faces.spawn_until("certificates", stop, reload);
         }
     }
 
-    fn start_faces(&self, config: &Config, listeners: Listeners, rewards: Rewards, security: Security) {
-        let api = Api::new(self.core.clone(), self.shards.clone(), rewards);
-        let api = api.with_player_rate(config.player_rate);
-        let ingest = Ingest::new(self.core.clone(), self.shards.clone());
+    fn start_faces(&self, config: &Config, listeners: Listeners, security: Security) {
         let state = FaceState {
-            api,
-            ingest,
-            core: self.core.clone(),
-            shards: self.shards.clone(),
+            api: self.api.clone(),
+            ingest: self.ingest.clone(),
+            core: self.engine.core.clone(),
+            shards: self.engine.shards.clone(),
             auth: security.sign_in,
             event_secrets: config.event_secrets.clone(),
             cors_origins: config.cors_origins.clone(),

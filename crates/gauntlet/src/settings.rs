@@ -25,7 +25,6 @@ pub(crate) use environment::{Environment, percent_encode};
 pub(crate) use file::File;
 pub(crate) use flags::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
 pub(crate) use guard::{Refused, Sign, one_process, sign_in};
-pub(crate) use security::SecuritySettings;
 use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};
 pub(crate) use typed::{

@@ -104,10 +104,11 @@ impl Rig {
     /// Lets the leases run out and does one round of the recovery worker.
     async fn recover(&self) -> usize {
         self.clock.set(self.clock.now().plus_millis(120_000));
+        let since = Instant::now();
         let due = self.rewards.take_over().await;
         let taken = due.len();
         for grant in due {
-            self.rewards.resume(grant).await;
+            self.rewards.resume(grant, since).await;
         }
         taken
     }
@@ -198,6 +199,22 @@ async fn what_can_be_neither_keyed_nor_searched_is_never_repeated() {
     assert_eq!(rig.claim().await, Err(Reason::RewardUncertain));
     assert_eq!((rig.recover().await, rig.calls()), (0, 1));
     assert_eq!(rig.grant_state().await.0, GrantState::Uncertain);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_whose_lease_came_late_is_left_to_recovery() {
+    let rig =
+        Rig::new(PlatformClass::Searchable, &[GrantAnswer::NotDone("busy".into())], Duration::ZERO).await;
+    assert_eq!(rig.claim().await, Err(Reason::RewardPending));
+    rig.clock.set(rig.clock.now().plus_millis(120_000));
+    let since = Instant::now();
+    let due = rig.rewards.take_over().await.pop().expect("a due grant");
+    // The store confirmed the lease so late that somebody else may hold the grant by now.
+    tokio::time::advance(Duration::from_secs(4)).await;
+    rig.rewards.resume(due, since).await;
+    assert_eq!((rig.calls(), rig.grant_state().await), (1, (GrantState::Sending, 2)));
+    assert_eq!((rig.recover().await, rig.calls()), (1, 2));
+    assert_eq!(rig.grant_state().await, (GrantState::Granted, 3));
 }
 
 #[tokio::test]

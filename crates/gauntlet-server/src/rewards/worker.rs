@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gauntlet_store::Grant;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,13 +24,15 @@ pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
     let mut pause = INTERVAL;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        let since = Instant::now();
         let taken = rewards.take_over().await;
         let more = taken.len() >= TAKEN as usize;
         pause = if more { Duration::ZERO } else { INTERVAL };
-        join_all(taken.into_iter().map(|grant| rewards.resume(grant))).await;
+        join_all(taken.into_iter().map(|grant| rewards.resume(grant, since))).await;
         rewards.report().await;
     }
 }
@@ -43,7 +46,8 @@ impl Rewards {
         })
     }
 
-    pub(super) async fn resume(&self, grant: Grant) {
+    /// Goes on with a grant that was taken over under a lease asked for at `since`.
+    pub(super) async fn resume(&self, grant: Grant, since: Instant) {
         tracing::info!(goal = grant.goal_id, attempt = grant.attempt, "taking a grant over");
         let age = self.core.now().since(grant.created_at);
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
@@ -54,7 +58,7 @@ impl Rewards {
         };
         // What goes wrong is logged and stays due.
         let _told = match step {
-            None => self.send(&grant).await,
+            None => self.send(&grant, since).await,
             Some(Step::Settle(end)) => self.settle(&grant, end).await,
             Some(Step::Again(why)) => {
                 self.put_off(&grant, why).await;

@@ -133,7 +133,8 @@ impl Worker {
                 Recall::Unknown => group.fail(&unknown()),
                 Recall::NotDone => {
                     let planner = group.planner(self.core.clone(), catalogue.clone(), load);
-                    let Plan { answers, write } = planner.plan(stored, &loaded.receipts);
+                    let fence = group.may_land(stored.as_ref());
+                    let Plan { answers, write } = planner.plan(stored, &loaded.receipts, fence);
                     match write {
                         None => group.answer(answers),
                         Some(write) => ready.push(Ready { group, write, answers }),

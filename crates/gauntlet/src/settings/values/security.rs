@@ -171,6 +171,6 @@ mod tests {
         assert!(refresh("1s").is_ok() && refresh("999ms").is_err());
         assert!(rate("0").is_ok() && rate("-1").is_err());
         assert_eq!(auth_enabled("true").as_deref(), Ok("jwt"));
-        assert_eq!(auth("jtw").unwrap_err().hint.as_deref(), Some("did you mean jwt?"));
+        assert_eq!(auth("jwtt").unwrap_err().hint.as_deref(), Some("did you mean jwt?"));
     }
 }
