@@ -56,6 +56,8 @@ struct Figures {
     quiet: u64,
     events: u64,
     commits: u64,
+    /// Those of seeds with faults.
+    stormy_commits: u64,
     replies_lost: u64,
     requests_lost: u64,
     late: u64,
@@ -75,6 +77,7 @@ impl Figures {
         self.quiet += other.quiet;
         self.events += other.events;
         self.commits += other.commits;
+        self.stormy_commits += other.stormy_commits;
         self.replies_lost += other.replies_lost;
         self.requests_lost += other.requests_lost;
         self.late += other.late;
@@ -146,6 +149,7 @@ fn figures(world: &World, players: &[Arc<Someone>], grants: u64) -> Figures {
         quiet: u64::from(world.profile.quiet),
         events: players.iter().map(|player| player.book().events.len() as u64).sum(),
         commits: read(&tally.commits),
+        stormy_commits: if world.profile.quiet { 0 } else { read(&tally.commits) },
         replies_lost: read(&tally.replies_lost),
         requests_lost: read(&tally.requests_lost),
         late: read(&tally.late),

@@ -11,4 +11,4 @@
 mod binaries;
 mod cluster;
 
-pub use cluster::{Database, PgCluster};
+pub use cluster::{Database, PgCluster, Sessions};

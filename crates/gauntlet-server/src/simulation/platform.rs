@@ -175,6 +175,9 @@ impl RewardAdapter for Platform {
         let step =
             self.trace.note(format_args!("platform {} attempt {}", call.idempotency_key, call.attempt));
         self.check_intent(call).await;
+        // The way there; a caller that gives up meanwhile has sent nothing, and nobody who
+        // searches can see it.
+        sleep(self.pause()).await;
         let answer = self.answer(call).await;
         self.trace.note(format_args!("platform answers #{step}: {answer:?}"));
         answer

@@ -2,21 +2,24 @@
 
 use super::*;
 
-/// Two halves, so that two cores can share them.
-const SEEDS: u64 = 200;
-
-#[test]
-fn even_seeds() {
-    let sum = run_all((0..SEEDS).step_by(2));
+/// Runs seeds and checks that they hold what they are there for.
+fn hold(seeds: std::ops::Range<u64>) {
+    let sum = run_all(seeds);
     assert!(sum.quiet * 5 >= sum.seeds, "a fifth of the seeds is long and without faults: {sum:?}");
+    assert!(sum.replies_lost * 100 >= sum.stormy_commits, "one reply in a hundred is lost: {sum:?}");
+    assert!(sum.late_landed > 0 && sum.conflicts > 0 && sum.rejected > 0 && sum.locked > 0, "{sum:?}");
+    assert!(sum.crashes > 0 && sum.stops > 0 && sum.grants > 0, "{sum:?}");
+}
+
+// Two halves, so that two cores can share them.
+#[test]
+fn the_first_hundred_seeds() {
+    hold(0..100);
 }
 
 #[test]
-fn odd_seeds() {
-    let sum = run_all((1..SEEDS).step_by(2));
-    assert!(sum.replies_lost * 100 >= sum.commits, "one reply in a hundred is lost: {sum:?}");
-    assert!(sum.late_landed > 0 && sum.conflicts > 0 && sum.rejected > 0 && sum.locked > 0, "{sum:?}");
-    assert!(sum.crashes > 0 && sum.stops > 0 && sum.grants > 0, "{sum:?}");
+fn the_second_hundred_seeds() {
+    hold(100..200);
 }
 
 #[test]
@@ -32,8 +35,8 @@ fn the_same_seed_gives_the_same_trace() {
 /// A claim whose commit was confirmed after its lease had run out: another replica had taken the
 /// grant over, searched, found nothing and sent it, and then the first one sent it too.
 #[test]
-fn seed_391_a_commit_that_outlives_its_lease() {
-    run_all(std::iter::once(391));
+fn seed_193_a_commit_that_outlives_its_lease() {
+    run_all(std::iter::once(193));
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -63,6 +66,10 @@ fn many_seeds() {
         if !outcome.faults.is_empty() {
             println!("{}", complain(&outcome));
             bad.push(seed);
+        }
+        // A run that is cut off has told what it saw so far.
+        if sum.seeds.is_multiple_of(100) {
+            println!("{sum:?}");
         }
     }
     println!("{sum:#?}");

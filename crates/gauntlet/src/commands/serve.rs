@@ -196,6 +196,9 @@ fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// A file reached the limit that the system sets for its size. Unheard, this signal ends the
+    /// process, at every start again; heard, the write fails like one on a full disk.
+    _file_size: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -205,7 +208,11 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         let listen =
             |kind| signal(kind).map_err(|error| Failure::caused("cannot listen for signals", &error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            _file_size: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
     /// Waits for the next signal.

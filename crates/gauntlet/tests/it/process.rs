@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -26,12 +26,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the binary on free loopback ports and waits until it says where it listens.
     pub(crate) fn start(store: &str, more: &[&str]) -> Self {
+        Self::start_with(store, more, |_| {})
+    }
+
+    /// The same, with a command that `prepare` has changed.
+    pub(crate) fn start_with(store: &str, more: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let any = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
-            .args(["serve", "--store", store, "--auth", "mock", "--log-format", "json"])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
+        command.env_clear();
+        prepare(&mut command);
+        let mut child = command
+            .args(["serve", "--store", store, "--auth", "mock", "--player-rate", "0", "--log-format", "json"])
             .args(["--http", any, "--grpc", any, "--events", any, "--ops", any])
             .args(more)
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -59,15 +66,30 @@ impl Process {
     }
 
     /// Asks it to stop, as an orchestrator would, and waits until it has.
-    pub(crate) fn stop(mut self) {
-        let pid = self.child.id().to_string();
+    pub(crate) fn stop(self) {
+        self.terminate();
+        let status = self.ended();
+        assert!(status.success(), "a clean stop exits with 0, not {status}");
+    }
+
+    /// Sends the signal that asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = self.pid().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(asked.success());
+    }
+
+    /// Its number in the operating system.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         let started = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
-                assert!(status.success(), "a clean stop exits with 0, not {status}");
-                return;
+                return status;
             }
             assert!(started.elapsed() < PATIENCE, "the server did not stop");
             std::thread::sleep(Duration::from_millis(10));
