@@ -23,11 +23,12 @@ pub mod lifecycle;
 mod maintenance;
 pub mod metrics;
 pub mod net;
+mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
 #[cfg(test)]
 mod simulation;
 
-pub use http::split_cloud_events;
+pub use http::{player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -13,7 +13,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue,
-        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::Response,
@@ -21,7 +21,7 @@ use axum::{
 
 use crate::{core::Core, error::Reason, server::FaceState};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that a caller may choose.
 const MAX_REQUEST_ID: usize = 128;
 /// The label of requests for paths that do not exist: what callers make up is no label.
@@ -34,6 +34,8 @@ pub(super) struct Observer {
     labels: Arc<BTreeMap<String, &'static str>>,
     /// The first half of the ids given here, so that those of two processes differ.
     process: u32,
+    /// Whether the listener encrypts.
+    tls: bool,
     next: Arc<AtomicU64>,
 }
 
@@ -41,7 +43,13 @@ impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let process = face.core.random() as u32;
-        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), process, next: Arc::default() }
+        Self {
+            core: Arc::clone(&face.core),
+            labels: Arc::new(labels),
+            process,
+            tls: face.tls,
+            next: Arc::default(),
+        }
     }
 
     fn label(&self, request: &Request) -> &'static str {
@@ -78,6 +86,14 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Replies are data: a browser that shows one must run, load and frame nothing.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    if observer.tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     headers.insert(REQUEST_ID, id);
     observer.core.metrics().request("http", label, code, word, started.elapsed());
     response
