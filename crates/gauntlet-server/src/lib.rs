@@ -24,11 +24,12 @@ mod maintenance;
 pub mod metrics;
 pub mod net;
 mod observe;
+mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
 #[cfg(test)]
 mod simulation;
 
-pub use http::split_cloud_events;
+pub use http::{player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -27,6 +27,7 @@ use hyper_util::{
     server::graceful::GracefulConnection,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -36,8 +37,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 mod prefixed;
+pub mod tls;
 
-use prefixed::{Protocol, detect};
+use prefixed::{Prefixed, Protocol, detect};
+use tls::Tls;
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ pub struct NetOptions {
     pub max_streams: u32,
     /// How long requests that run may take after the shutdown began; then they are dropped.
     pub drain: Duration,
+    /// Encryption; `None`: none. The handshake belongs to the time for the first request.
+    pub tls: Option<Tls>,
 }
 
 impl Default for NetOptions {
@@ -71,6 +76,7 @@ impl Default for NetOptions {
             ping: Duration::from_secs(20),
             max_streams: 2_000,
             drain: Duration::from_secs(20),
+            tls: None,
         }
     }
 }
@@ -157,6 +163,7 @@ struct Server {
     http2: http2::Builder<Tracked>,
     streams: TaskTracker,
     first_request: Duration,
+    tls: Option<Tls>,
     shutdown: CancellationToken,
 }
 
@@ -178,7 +185,8 @@ impl Server {
             .keep_alive_timeout(options.ping);
         // Without a state that is still missing, the router is cheap to clone for each request.
         let router = router.with_state(());
-        Self { router, http1, http2, streams, first_request: options.first_request, shutdown }
+        let (first_request, tls) = (options.first_request, options.tls.clone());
+        Self { router, http1, http2, streams, first_request, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -188,15 +196,36 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let first_bytes = timeout(self.first_request, detect(stream));
-        let (protocol, stream) = match self.shutdown.run_until_cancelled(first_bytes).await {
-            Some(Ok(Ok(found))) => found,
+        match &self.tls {
+            None => {
+                let Some((protocol, stream)) = self.in_time(detect(stream)).await else { return };
+                self.speak(protocol, stream).await;
+            }
+            Some(tls) => {
+                let opened = async { detect(tls.accept(stream).await?).await };
+                let Some((protocol, stream)) = self.in_time(opened).await else { return };
+                self.speak(protocol, stream).await;
+            }
+        }
+    }
+
+    /// What a connection opens with, unless it fails, is late, or the shutdown begins.
+    async fn in_time<T>(&self, opened: impl Future<Output = io::Result<T>>) -> Option<T> {
+        match self.shutdown.run_until_cancelled(timeout(self.first_request, opened)).await {
+            Some(Ok(Ok(found))) => Some(found),
             Some(Ok(Err(error))) => {
                 tracing::debug!(%error, "connection ended before its first request");
-                return;
+                None
             }
-            None | Some(Err(_)) => return,
-        };
+            None | Some(Err(_)) => None,
+        }
+    }
+
+    /// Serves the requests of a connection to its end.
+    async fn speak<S>(&self, protocol: Protocol, stream: Prefixed<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let router = self.router.clone();
         let asked = AtomicBool::new(false);
         let service = service_fn(|request: Request<Incoming>| {

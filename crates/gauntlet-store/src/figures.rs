@@ -28,7 +28,7 @@ const OPERATIONS: [&str; 16] = [
 
 /// Number of bounded buckets: 25 microseconds to about 13 seconds, each twice the one before.
 const BUCKETS: usize = 20;
-const FIRST_NANOS: u64 = 25_000;
+const FIRST_MICROS: u32 = 25;
 
 /// What a store has measured since it was opened.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -122,7 +122,7 @@ impl Watch {
 
     fn read(&self) -> Times {
         let counts: Vec<u64> = self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let bounds = (0..BUCKETS).map(|at| Duration::from_nanos(FIRST_NANOS << at).as_secs_f64());
+        let bounds = (0..BUCKETS).map(seconds);
         Times {
             sum: Duration::from_nanos(self.nanos.load(Ordering::Relaxed)).as_secs_f64(),
             count: counts.iter().sum(),
@@ -133,7 +133,12 @@ impl Watch {
 
 /// The first bucket whose bound is not smaller.
 fn bucket(nanos: u64) -> usize {
-    (0..BUCKETS).find(|at| nanos <= FIRST_NANOS << at).unwrap_or(BUCKETS)
+    (0..BUCKETS).find(|at| nanos <= u64::from(FIRST_MICROS << at) * 1_000).unwrap_or(BUCKETS)
+}
+
+/// The bound of a bucket.
+fn seconds(at: usize) -> f64 {
+    f64::from(FIRST_MICROS << at) / 1e6
 }
 
 #[cfg(test)]
@@ -151,7 +156,9 @@ mod tests {
         assert!((times.sum - 60.000_101).abs() < 1e-9, "{}", times.sum);
         let counts: Vec<u64> = times.buckets.iter().map(|(_, count)| *count).collect();
         assert_eq!((counts[0], counts[1], counts[BUCKETS]), (2, 2, 1), "{times:?}");
-        assert!((times.buckets[BUCKETS - 1].0 - 13.107_2).abs() < 1e-9, "{times:?}");
+        let bounds: Vec<String> = times.buckets.iter().map(|(bound, _)| bound.to_string()).collect();
+        assert_eq!((bounds[0].as_str(), bounds[16].as_str()), ("0.000025", "1.6384"));
+        assert_eq!((bounds[BUCKETS - 1].as_str(), bounds[BUCKETS].as_str()), ("13.1072", "inf"));
     }
 
     #[test]

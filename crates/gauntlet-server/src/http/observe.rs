@@ -6,7 +6,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderValue, Method,
-        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::Response,
@@ -30,12 +30,14 @@ pub(super) struct Observer {
     core: Arc<Core>,
     labels: Arc<BTreeMap<String, &'static str>>,
     ids: RequestIds,
+    /// Whether the listener encrypts.
+    tls: bool,
 }
 
 impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         let ids = RequestIds::new(face.core.random());
-        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), ids }
+        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), ids, tls: face.tls }
     }
 
     fn label(&self, request: &Request) -> &'static str {
@@ -64,6 +66,14 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Replies are data: a browser that shows one must run, load and frame nothing.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    if observer.tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     headers.insert(REQUEST_ID, id);
     observer.core.metrics().request(route, code, word, started.elapsed());
     response

@@ -24,9 +24,9 @@ async fn journey(store: &str, file: &Path, more: &[&str]) -> Vec<Value> {
     let client = Http { base: &server.http, player: PLAYER };
     assert_eq!(client.post("/v1/challenges/initialize", "").status, 200);
     let events = channel(&server.events).await;
-    send(&events, one(PLAYER, "wins", "event-77aa")).await.expect("counted");
-    send(&events, one("", "wins", "event-77ab")).await.expect_err("malformed");
-    let claim = "/v1/challenges/first-steps/goals/first-win/claim";
+    send(&events, one(PLAYER, "games_played", "event-77aa")).await.expect("counted");
+    send(&events, one("", "games_played", "event-77ab")).await.expect_err("malformed");
+    let claim = "/v1/challenges/first-steps/goals/first-match/claim";
     let mut request = ureq::post(format!("{}{claim}", server.http))
         .header("x-mock-user-id", PLAYER)
         .header("content-type", "application/json")
@@ -64,8 +64,7 @@ async fn no_secret_and_no_player_is_in_the_log() {
     let user = user.split(':').next().expect("a name");
     let store = format!("{scheme}://{user}:{PASSWORD}@{place}");
     let lines = journey(&store, &folder.path().join("log"), &[]).await;
-    let granted: Vec<_> =
-        lines.iter().filter(|line| message(line).starts_with("reward granted")).collect();
+    let granted: Vec<_> = lines.iter().filter(|line| message(line).starts_with("reward granted")).collect();
     assert_eq!(granted.len(), 1, "{lines:#?}");
     assert!(is_of_the_claim(granted[0]), "{:#}", granted[0]);
     // Every statement counts as slow here: their lines have no values.
