@@ -6,16 +6,13 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide};
 use gauntlet_store::{Error as StoreError, Lease, Load, PlayerKey, Store, Stored};
+use tokio::time::Instant;
 
 use crate::{
     clock::{Clock, Random},
     error::{ApiError, Reason},
     metrics::Metrics,
 };
-
-/// How long a grant's lease outlives the two calls that a sender may make (a search and the
-/// grant): the time to record the result.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What every part of a running server shares.
 #[derive(Debug)]
@@ -28,6 +25,8 @@ pub struct Core {
     namespace: String,
     late_window: Duration,
     grant_deadline: Duration,
+    grant_takeover: Duration,
+    grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
 }
@@ -51,6 +50,11 @@ pub struct CoreParts {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long a grant's lease outlives the two calls that its sender may make (a search and the
+    /// grant) and what a searched platform needs to settle: the time to record the result.
+    pub grant_takeover: Duration,
+    /// How long after a lost call a platform that is searched must be left alone; zero for others.
+    pub grant_settle: Duration,
 }
 
 impl Core {
@@ -68,6 +72,8 @@ impl Core {
             namespace: parts.namespace,
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
+            grant_takeover: parts.grant_takeover,
+            grant_settle: parts.grant_settle,
             instance,
         }
     }
@@ -123,8 +129,17 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + LEASE_MARGIN;
+        let length = self.grant_deadline * 2 + self.grant_settle + self.grant_takeover;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
+    }
+
+    /// Whether a grant may be sent under a lease that was asked for at `since`, on a clock that
+    /// does not step. The call must end while the lease still holds on every replica's clock:
+    /// half of the margin is left for their differences. A commit may take long to be confirmed,
+    /// and by then somebody else may have taken the grant over.
+    #[must_use]
+    pub fn may_send(&self, since: Instant) -> bool {
+        since.elapsed() <= self.grant_deadline + self.grant_takeover / 2
     }
 
     /// What the rules may look at, at this moment.

@@ -34,6 +34,7 @@ mod splice;
 mod write;
 
 pub(crate) use cloud_events::router as cloud_events_router;
+pub use cloud_events::split_cloud_events;
 pub(crate) use ops::router as ops_router;
 pub(crate) use reply::ERROR_DOMAIN;
 

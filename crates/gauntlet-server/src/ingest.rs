@@ -92,16 +92,7 @@ impl Ingest {
     /// # Errors
     /// Malformed events, a full queue, a store that does not answer.
     pub async fn login(&self, event: UserLoggedIn) -> Result<(), ApiError> {
-        let key = ReceiptKey { source: IAM_SOURCE.into(), kind: LOGIN_TYPE.into(), id: event.id };
-        self.accept(Raw {
-            kind: EventKind::Login,
-            player: event.user_id,
-            namespace: event.namespace,
-            timestamp: event.timestamp,
-            key,
-            what: EventWhat::Login,
-        })
-        .await
+        self.accept(of_login(event)).await
     }
 
     /// A changed statistic from the platform. Fields of the message win over the same fields of
@@ -110,24 +101,10 @@ impl Ingest {
     /// # Errors
     /// Malformed events, a full queue, a store that does not answer.
     pub async fn stat(&self, event: StatItemUpdated) -> Result<(), ApiError> {
-        let Some(item) = event.payload else {
-            let problem = Problem::new("missing_payload", "payload is missing");
-            return Err(self.refuse(EventKind::Stat, &event.id, &event.user_id, problem));
-        };
-        let merged = merge(&event.user_id, &item.user_id, "user_id").and_then(|player| {
-            merge(&event.namespace, &item.namespace, "namespace").map(|namespace| (player, namespace))
-        });
-        let (player, namespace) =
-            merged.map_err(|problem| self.refuse(EventKind::Stat, &event.id, &event.user_id, problem))?;
-        self.accept(Raw {
-            kind: EventKind::Stat,
-            player,
-            namespace,
-            timestamp: event.timestamp,
-            key: ReceiptKey { source: STATISTIC_SOURCE.into(), kind: STAT_TYPE.into(), id: event.id },
-            what: EventWhat::Stat { code: item.stat_code, value: item.latest_value, increment: item.inc },
-        })
-        .await
+        match of_stat(event) {
+            Ok(raw) => self.accept(raw).await,
+            Err((id, player, problem)) => Err(self.refuse(EventKind::Stat, &id, &player, problem)),
+        }
     }
 
     /// A `CloudEvents` event.
@@ -205,6 +182,69 @@ impl Ingest {
     fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<Malformed>> {
         self.malformed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An event as it came in, by what it came in.
+#[derive(Debug, Clone)]
+pub enum Incoming {
+    /// A login from the platform.
+    Login(UserLoggedIn),
+    /// A changed statistic from the platform.
+    Stat(StatItemUpdated),
+    /// A `CloudEvents` event.
+    CloudEvent(CloudEvent),
+}
+
+/// Everything that is checked of an event before its player is looked at, and nothing else: the
+/// player and the event as the rules will see it. `now` is the time of events without one. What
+/// fuzzing throws its inputs at.
+///
+/// # Errors
+/// The word of the problem, as in the metric.
+pub fn inspect(event: Incoming, now: Timestamp) -> Result<(String, Event), &'static str> {
+    let raw = match event {
+        Incoming::Login(event) => Ok(of_login(event)),
+        Incoming::Stat(event) => of_stat(event),
+        Incoming::CloudEvent(event) => event.into_raw(),
+    };
+    let raw = raw.map_err(|(_, _, problem)| problem.word)?;
+    let at = check(&raw, now).map_err(|problem| problem.word)?;
+    Ok((raw.player, Event { what: raw.what, key: raw.key, at }))
+}
+
+/// A login as all events look.
+fn of_login(event: UserLoggedIn) -> Raw {
+    Raw {
+        kind: EventKind::Login,
+        player: event.user_id,
+        namespace: event.namespace,
+        timestamp: event.timestamp,
+        key: ReceiptKey { source: IAM_SOURCE.into(), kind: LOGIN_TYPE.into(), id: event.id },
+        what: EventWhat::Login,
+    }
+}
+
+/// A changed statistic as all events look, or its id, its player and what is wrong with it.
+fn of_stat(event: StatItemUpdated) -> Result<Raw, (String, String, Problem)> {
+    let Some(item) = event.payload else {
+        let problem = Problem::new("missing_payload", "payload is missing");
+        return Err((event.id, event.user_id, problem));
+    };
+    let merged = merge(&event.user_id, &item.user_id, "user_id").and_then(|player| {
+        merge(&event.namespace, &item.namespace, "namespace").map(|namespace| (player, namespace))
+    });
+    let (player, namespace) = match merged {
+        Ok(merged) => merged,
+        Err(problem) => return Err((event.id, event.user_id, problem)),
+    };
+    Ok(Raw {
+        kind: EventKind::Stat,
+        player,
+        namespace,
+        timestamp: event.timestamp,
+        key: ReceiptKey { source: STATISTIC_SOURCE.into(), kind: STAT_TYPE.into(), id: event.id },
+        what: EventWhat::Stat { code: item.stat_code, value: item.latest_value, increment: item.inc },
+    })
 }
 
 /// The field of the message, else that of its payload.

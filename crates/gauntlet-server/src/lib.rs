@@ -16,6 +16,7 @@ pub mod clock;
 mod core;
 #[doc(hidden)]
 pub mod door;
+mod engine;
 pub mod error;
 mod grpc;
 mod http;
@@ -27,5 +28,8 @@ pub mod net;
 pub mod rewards;
 mod server;
 pub mod shards;
+#[cfg(test)]
+mod simulation;
 
+pub use http::split_cloud_events;
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -40,6 +40,9 @@ pub struct Tasks {
     tracker: TaskTracker,
     failed: CancellationToken,
     failure: Arc<Mutex<Option<String>>>,
+    /// Ends all tasks where they stand, as a killed process would.
+    #[cfg(test)]
+    killed: CancellationToken,
 }
 
 impl Tasks {
@@ -54,11 +57,20 @@ impl Tasks {
     #[expect(clippy::disallowed_methods, reason = "this is the owner that awaits tasks")]
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let guarded = AssertUnwindSafe(work).catch_unwind();
-        tokio::spawn(self.tracker.track_future(async move {
+        let work = async move {
             if guarded.await.is_err() {
                 tracing::error!(task = name, "a task panicked");
             }
-        }));
+        };
+        #[cfg(test)]
+        let work = until_killed(self.killed.clone(), work);
+        tokio::spawn(self.tracker.track_future(work));
+    }
+
+    /// Ends all tasks: none of them takes another step.
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        self.killed.cancel();
     }
 
     /// Starts a task that lives until `stop` is cancelled. When it ends before, the server has
@@ -96,6 +108,16 @@ impl Tasks {
     pub async fn finished(&self) {
         self.tracker.close();
         self.tracker.wait().await;
+    }
+}
+
+/// Looks before each step whether the task may take it.
+#[cfg(test)]
+async fn until_killed(killed: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = killed.cancelled() => {}
+        () = work => {}
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) async fn keep_house(core: Arc<Core>, retention: Option<Duration>, sto
     loop {
         tidy(&core, retention).await;
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }

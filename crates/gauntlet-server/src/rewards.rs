@@ -11,12 +11,16 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::Shared};
 use gauntlet_domain::{
     ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
     catalogue::Reward, view_goal,
 };
-use gauntlet_store::{Grant, GrantId, PlayerKey, Retry};
-use tokio::{sync::watch, time::Instant};
+use gauntlet_store::{
+    Grant, GrantId, PlayerKey, Retry,
+    crash::{self, Point},
+};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     core::{Chain, Core, millis},
@@ -26,15 +30,27 @@ use crate::{
 };
 
 mod adapter;
+mod ags;
+mod breaker;
+mod budget;
+mod client;
+mod governor;
+mod judge;
 mod log;
 mod policy;
+mod webhook;
 mod worker;
 
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
+pub use ags::{AgsAdapter, AgsConfig, AgsMode, ClientSecret};
+pub use breaker::BreakerState;
+pub use client::SetUpError;
 pub use log::LogAdapter;
+pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
 pub(crate) use worker::recover;
 
-use policy::{Step, after_answer, backoff};
+use governor::Governor;
+use policy::{Again, Step, after_answer, backoff};
 
 /// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -60,7 +76,9 @@ pub struct Claimed {
 }
 
 type ClaimResult = Result<Claimed, ApiError>;
-type Waiting = watch::Receiver<Option<ClaimResult>>;
+/// The answer to everybody who waits. Unlike a watch channel it wakes them in a fixed order, which
+/// the simulation needs.
+type Waiting = Shared<oneshot::Receiver<ClaimResult>>;
 
 /// Carries claims out and sends grants.
 #[derive(Debug, Clone)]
@@ -68,6 +86,7 @@ pub struct Rewards {
     core: Arc<Core>,
     shards: Shards,
     adapter: Arc<dyn RewardAdapter>,
+    governor: Arc<Governor>,
     tasks: Tasks,
     /// Claims of this process that are under way: who asks again joins.
     under_way: Arc<Mutex<HashMap<(PlayerKey, String), Waiting>>>,
@@ -77,7 +96,7 @@ impl Rewards {
     /// Carries claims out with an adapter; `tasks` owns the claims under way.
     #[must_use]
     pub fn new(core: Arc<Core>, shards: Shards, adapter: Arc<dyn RewardAdapter>, tasks: Tasks) -> Self {
-        Self { core, shards, adapter, tasks, under_way: Arc::default() }
+        Self { core, shards, adapter, governor: Arc::default(), tasks, under_way: Arc::default() }
     }
 
     /// Claims a goal's reward and waits for its grant. The same claim that is under way already
@@ -86,10 +105,9 @@ impl Rewards {
     /// # Errors
     /// What the rules refuse, a store that does not answer, and how the grant ended if not well.
     pub async fn claim(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
-        let mut waiting = self.join_or_start(player, challenge, goal);
-        let settled = tokio::time::timeout(CLAIM_WAIT, waiting.wait_for(Option::is_some)).await;
-        match settled {
-            Ok(Ok(result)) => result.clone().unwrap_or_else(|| Err(pending())),
+        let waiting = self.join_or_start(player, challenge, goal);
+        match tokio::time::timeout(CLAIM_WAIT, waiting).await {
+            Ok(Ok(result)) => result,
             // The claim's task ended without an answer, which only a panic does, or takes long:
             // the grant is recorded, so asking again is safe.
             Ok(Err(_)) | Err(_) => Err(pending()),
@@ -104,7 +122,8 @@ impl Rewards {
             Entry::Occupied(running) => return running.get().clone(),
             Entry::Vacant(free) => free,
         };
-        let (publish, waiting) = watch::channel(None);
+        let (publish, waiting) = oneshot::channel();
+        let waiting = waiting.shared();
         entry.insert(waiting.clone());
         let rewards = self.clone();
         // A task of its own: a client that hangs up does not stop a grant half way.
@@ -112,18 +131,22 @@ impl Rewards {
             let done = RemoveOnDrop { rewards: &rewards, name: &name };
             let result = rewards.carry_out(player, challenge, goal).await;
             drop(done);
-            publish.send_replace(Some(result));
+            // Nobody waits any more: the grant is recorded all the same.
+            drop(publish.send(result));
         });
         waiting
     }
 
     async fn carry_out(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
+        let since = Instant::now();
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
+                crash::point(Point::Begun);
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
-                self.send(&self.first_attempt(player, order)).await.map(|()| claimed)
+                self.governor.first_attempt();
+                self.send(&self.first_attempt(player, order), false, since).await.map(|()| claimed)
             }
             Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
             Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
@@ -171,27 +194,47 @@ impl Rewards {
         Err(pending())
     }
 
-    /// Sends a grant whose current attempt is committed under this process's lease, and records
-    /// how it ended.
-    async fn send(&self, grant: &Grant) -> Result<(), ApiError> {
+    /// Sends a grant whose current attempt is committed under a lease of this process that was
+    /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
+    /// `in_doubt`: an attempt before may have been carried out.
+    async fn send(&self, grant: &Grant, in_doubt: bool, since: Instant) -> Result<(), ApiError> {
+        if !self.core.may_send(since) {
+            tracing::warn!(
+                goal = grant.goal_id,
+                "a grant's lease came too late to send it; it is left to recovery"
+            );
+            return Err(pending());
+        }
         let answer = self.ask_platform(grant).await;
-        match after_answer(self.adapter.class(), answer) {
+        crash::point(Point::Answered);
+        match after_answer(self.adapter.class(grant.reward.kind), answer, in_doubt) {
             Step::Settle(end) => self.settle(grant, end).await,
-            Step::Again(why) => {
-                self.put_off(grant, why).await;
+            Step::Again(again) => {
+                self.put_off(grant, again).await;
                 Err(pending())
             }
         }
     }
 
-    /// One call to the platform, with a deadline.
+    /// One call to the platform, with a deadline, if the breaker lets it through.
     async fn ask_platform(&self, grant: &Grant) -> GrantAnswer {
+        if let Err(wait) = self.governor.allow(self.core.now()) {
+            self.core.metrics().grants_held_back(self.adapter.name(), "breaker", 1);
+            let why = "the platform is left alone after failures".into();
+            return GrantAnswer::NotDone { why, retry_after: Some(wait) };
+        }
         let call = GrantCall::of(grant);
         let started = Instant::now();
         let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
         self.core.metrics().grant(self.adapter.name(), answer.as_str(), started.elapsed());
+        self.governor.answered(&answer, self.core.now());
+        self.tell_breaker();
         answer
+    }
+
+    fn tell_breaker(&self) {
+        self.core.metrics().grant_breaker(self.adapter.name(), self.governor.breaker());
     }
 
     /// Records how a grant ended, in the document and in the grant's row at once.
@@ -213,7 +256,10 @@ impl Rewards {
         };
         let command = Command::SettleClaim { key: grant.id.key.clone(), end };
         match self.shards.call(grant.id.player.clone(), command).await {
-            Ok(_) => told,
+            Ok(_) => {
+                crash::point(Point::Settled);
+                told
+            }
             Err(error) => {
                 let error = ApiError::from(error);
                 tracing::warn!(goal = grant.goal_id, %error, "a grant's result could not be stored yet");
@@ -223,16 +269,20 @@ impl Rewards {
     }
 
     /// Gives an attempt back that is known not to have been carried out, or that may be repeated.
-    async fn put_off(&self, grant: &Grant, reason: String) {
-        let pause = backoff(grant.attempt, self.core.random());
+    async fn put_off(&self, grant: &Grant, again: Again) {
+        let pause = again.least.saturating_add(backoff(grant.attempt, self.core.random()));
         let now = self.core.now();
         let retry = Retry {
             id: grant.id.clone(),
             attempt: grant.attempt,
             not_before: now.plus_millis(millis(pause)),
-            reason,
+            in_doubt: again.in_doubt,
+            reason: again.why,
         };
-        if let Err(error) = self.core.store().retry_grant(&retry, now).await {
+        crash::point(Point::BeforePutOff);
+        let stored = self.core.store().retry_grant(&retry, now).await;
+        crash::point(Point::PutOff);
+        if let Err(error) = stored {
             // The lease runs out by itself, only later.
             tracing::warn!(goal = grant.goal_id, error = %Chain(&error), "a grant could not be put off");
         }

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use gauntlet_domain::Catalogue;
-use gauntlet_store::{Error as StoreError, Store};
+use gauntlet_store::{
+    Error as StoreError, Store,
+    crash::{self, Point},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -12,14 +15,13 @@ use crate::{
     api::Api,
     auth::AuthMode,
     clock::{Clock, Random},
-    core::{Core, CoreParts},
+    core::Core,
+    engine::Engine,
     grpc, http,
     ingest::Ingest,
     lifecycle::{Readiness, Tasks},
-    maintenance::keep_house,
-    metrics::Metrics,
     net::{self, NetOptions},
-    rewards::{RewardAdapter, Rewards, recover},
+    rewards::RewardAdapter,
     shards::{Limits, Shards},
 };
 
@@ -63,6 +65,12 @@ pub struct Config {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long after the end of its calls a grant of a silent sender is taken over. Too short, and
+    /// a sender that is only slow to record the answer is overtaken; too long, and players wait for
+    /// what a process that died has left.
+    pub grant_takeover: Duration,
+    /// How often a worker looks for grants to take over.
+    pub recovery_interval: Duration,
     /// How long journal rows are kept; `None`: for good.
     pub journal_retention: Option<Duration>,
     /// How long probes see the server as not ready before it stops to accept connections, so
@@ -90,6 +98,8 @@ impl Config {
             auth: AuthMode::Mock,
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(10),
+            grant_takeover: Duration::from_secs(5),
+            recovery_interval: Duration::from_secs(1),
             journal_retention: None,
             drain_delay: Duration::ZERO,
             limits: Limits::default(),
@@ -150,21 +160,15 @@ pub enum StartError {
 pub struct Server {
     addresses: Addresses,
     readiness: Readiness,
-    core: Arc<Core>,
-    shards: Shards,
+    engine: Engine,
+    api: Api,
+    ingest: Ingest,
     /// Listeners and their connections, but for operations.
     faces: Tasks,
     /// The operations listener, which outlives the others.
     ops: Tasks,
-    /// The shards.
-    writers: Tasks,
-    /// Claims under way.
-    claims: Tasks,
-    /// Recovery and housekeeping.
-    helpers: Tasks,
     stop_faces: CancellationToken,
     stop_ops: CancellationToken,
-    stop_helpers: CancellationToken,
     drain_delay: Duration,
 }
 
@@ -175,39 +179,21 @@ impl Server {
     /// An address that cannot be listened on, or a store that does not answer.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
         let listeners = Listeners::bind(&config).await?;
-        let adapter = parts.adapter.clone();
-        let core = Arc::new(Core::new(CoreParts {
-            store: parts.store,
-            catalogue: parts.catalogue,
-            clock: parts.clock,
-            random: parts.random,
-            metrics: Arc::new(Metrics::new()),
-            namespace: config.namespace.clone(),
-            late_window: config.late_window,
-            grant_deadline: config.grant_deadline,
-        }));
-        // The first event must find the current generation of receipts.
-        core.store().rotate_receipts(core.now()).await?;
-        let (writers, claims) = (Tasks::new(), Tasks::new());
-        let shards = Shards::start(core.clone(), config.limits, &writers);
-        let rewards = Rewards::new(core.clone(), shards.clone(), adapter, claims.clone());
+        let engine = Engine::start(&config, parts).await?;
         let server = Self {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
-            core,
-            shards,
+            api: engine.api(),
+            ingest: engine.ingest(),
+            engine,
             faces: Tasks::new(),
             ops: Tasks::new(),
-            writers,
-            claims,
-            helpers: Tasks::new(),
             stop_faces: CancellationToken::new(),
             stop_ops: CancellationToken::new(),
-            stop_helpers: CancellationToken::new(),
             drain_delay: config.drain_delay,
         };
-        server.start_helpers(&config, &rewards);
-        server.start_faces(&config, listeners, rewards);
+        server.start_faces(&config, listeners);
+        crash::point(Point::BeforeReady);
         server.readiness.set(true);
         Ok(server)
     }
@@ -218,14 +204,25 @@ impl Server {
         self.addresses
     }
 
+    /// The use cases behind the player API's faces, for callers in the same process.
+    #[must_use]
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The one way in for events, for callers in the same process.
+    #[must_use]
+    pub const fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
+
     /// Waits until a long-lived task has died; answers which and how. The server has to be
     /// stopped then.
     pub async fn failed(&self) -> String {
         tokio::select! {
             why = self.faces.failed() => why,
             why = self.ops.failed() => why,
-            why = self.writers.failed() => why,
-            why = self.helpers.failed() => why,
+            why = self.engine.failed() => why,
         }
     }
 
@@ -236,37 +233,19 @@ impl Server {
         self.readiness.set(false);
         tokio::time::sleep(self.drain_delay).await;
         self.stop_faces.cancel();
-        self.stop_helpers.cancel();
-        self.helpers.finished().await;
-        tracing::info!("stopping: open requests end");
         // The operations port stays, so that the end can be watched.
-        self.faces.finished().await;
-        self.claims.finished().await;
-        self.shards.close();
-        self.writers.finished().await;
-        self.core.store().close().await;
+        self.engine.stop(self.faces.finished()).await;
         self.stop_ops.cancel();
         self.ops.finished().await;
         tracing::info!("stopped");
     }
 
-    fn start_helpers(&self, config: &Config, rewards: &Rewards) {
-        let stop = &self.stop_helpers;
-        let house = keep_house(self.core.clone(), config.journal_retention, stop.clone());
-        self.helpers.spawn_until("maintenance", stop, house);
-        if config.roles.worker {
-            self.helpers.spawn_until("recovery", stop, recover(rewards.clone(), stop.clone()));
-        }
-    }
-
-    fn start_faces(&self, config: &Config, listeners: Listeners, rewards: Rewards) {
-        let api = Api::new(self.core.clone(), self.shards.clone(), rewards);
-        let ingest = Ingest::new(self.core.clone(), self.shards.clone());
+    fn start_faces(&self, config: &Config, listeners: Listeners) {
         let state = FaceState {
-            api,
-            ingest,
-            core: self.core.clone(),
-            shards: self.shards.clone(),
+            api: self.api.clone(),
+            ingest: self.ingest.clone(),
+            core: self.engine.core.clone(),
+            shards: self.engine.shards.clone(),
             auth: config.auth,
             readiness: self.readiness.clone(),
             stop: self.stop_faces.clone(),

@@ -24,6 +24,7 @@
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
 mod contract;
+pub mod crash;
 mod memory;
 mod migrations;
 mod postgres;
@@ -31,8 +32,8 @@ mod rows;
 mod sqlite;
 
 pub use contract::{
-    BoxError, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
-    LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
+    BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
+    Locked, LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
 };
 pub use memory::MemoryStore;
 pub use postgres::{PgOptions, PgStore};

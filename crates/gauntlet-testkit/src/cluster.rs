@@ -244,7 +244,26 @@ async fn connect(url: &str) -> tokio_postgres::Client {
     client
 }
 
+/// What the sessions of a database do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sessions {
+    /// All that are open, but for the one that asks.
+    pub open: usize,
+    /// Those that wait inside an open transaction for their client.
+    pub in_transaction: usize,
+}
+
 impl Database {
+    /// What the sessions of this database do, as the server sees it.
+    pub async fn sessions(&self) -> Sessions {
+        let client = self.client().await;
+        let count = "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%') \
+             FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let row = client.query_one(count, &[]).await.expect("pg_stat_activity");
+        let number = |at| usize::try_from(row.get::<_, i64>(at)).expect("a count");
+        Sessions { open: number(0), in_transaction: number(1) }
+    }
+
     /// A plain connection, for tests that look at tables or damage them.
     pub async fn client(&self) -> tokio_postgres::Client {
         connect(&self.url).await

@@ -254,7 +254,8 @@ pub(super) fn journal(
     if goals.is_empty() {
         return;
     }
-    player.head.journal_sequence += 1;
+    // A stored number may be anything; the store refuses a row that stands there already.
+    player.head.journal_sequence = player.head.journal_sequence.saturating_add(1);
     effects.journal.push(JournalEntry { sequence: player.head.journal_sequence, at, kind, goals });
 }
 

@@ -125,8 +125,16 @@ fn mode(headers: &HeaderMap) -> Result<Mode, ApiError> {
     }
 }
 
+/// The events of a JSON body, one or a list, each as JSON that was not looked into.
+///
+/// # Errors
+/// A body that is not JSON, and too many events.
+pub fn split_cloud_events(body: &[u8]) -> Result<Vec<Box<str>>, ApiError> {
+    split(Mode::Json, body)
+}
+
 /// The events of a body, each as JSON that was not looked into.
-fn split(mode: Mode, body: &Bytes) -> Result<Vec<Box<str>>, ApiError> {
+fn split(mode: Mode, body: &[u8]) -> Result<Vec<Box<str>>, ApiError> {
     let is_array = body.trim_ascii_start().starts_with(b"[");
     match (mode, is_array) {
         (Mode::Structured, true) => {

@@ -129,6 +129,14 @@ impl Group {
         if self.attempts.iter().all(known) { Recall::NotDone } else { Recall::Unknown }
     }
 
+    /// Whether an unknown attempt could still be carried out on the document as read: the writer
+    /// was told that nobody knows, and the commit may be on its way. Until the revision moves, an
+    /// answer that it makes untrue must not be given.
+    pub(super) fn may_land(&self, stored: Option<&Stored>) -> bool {
+        let revision = stored.map(|stored| stored.revision);
+        self.attempts.iter().any(|attempt| attempt.expected == revision)
+    }
+
     /// Hands out the answers.
     pub(super) fn answer(self, answers: Vec<Answer>) {
         for (reply, answer) in self.replies.into_iter().zip(answers) {
@@ -168,8 +176,9 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    /// The plan for a player as read.
-    pub(super) fn plan(self, stored: Option<Stored>, receipts: &[bool]) -> Plan {
+    /// The plan for a player as read. `fence`: write even if nothing changes, so that an attempt
+    /// that is still on its way finds the revision moved.
+    pub(super) fn plan(self, stored: Option<Stored>, receipts: &[bool], fence: bool) -> Plan {
         let expected = stored.as_ref().map(|stored| stored.revision);
         let before = stored.map_or_else(Player::new, |stored| stored.player);
         if let Err(error) = check_catalogue(&before, &self.catalogue) {
@@ -202,8 +211,8 @@ impl Planner {
                 }
             });
         }
-        let write =
-            (player != before || !effects.is_empty()).then(|| self.write(player, &before, expected, effects));
+        let write = (fence || player != before || !effects.is_empty())
+            .then(|| self.write(player, &before, expected, effects));
         Plan { answers, write }
     }
 
@@ -280,7 +289,8 @@ fn decide_locked(
         Recall::Done(answers) => (Outcome::Answers(answers), Keep),
         Recall::Unknown => (Outcome::Unknown, Keep),
         Recall::NotDone => {
-            let plan = planner.plan(stored, &loaded.receipts);
+            let fence = memory.may_land(stored.as_ref());
+            let plan = planner.plan(stored, &loaded.receipts, fence);
             let decision = plan.write.map_or(Keep, |write| Store(Box::new(write)));
             (Outcome::Answers(plan.answers), decision)
         }

@@ -9,13 +9,13 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{EventWhat, GoalNumber, ReceiptKey, Status, Timestamp, catalogue};
 use gauntlet_store::{
-    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus, Retry,
-    Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus,
+    Retry, Store, Write, Written,
 };
 
 use super::*;
 use crate::{
-    clock::{SeededRandom, SystemClock},
+    clock::{Clock, FixedClock, SeededRandom},
     core::CoreParts,
     metrics::Metrics,
 };
@@ -27,6 +27,8 @@ enum Fault {
     ReplyLost,
     /// It does not happen, and nobody is told.
     RequestLost,
+    /// It happens later, an hour passes meanwhile, and nobody is told.
+    Late,
     /// It does not happen, and that is told.
     Unavailable,
     /// Every player has lost the race.
@@ -37,6 +39,8 @@ enum Fault {
 struct FaultyStore {
     inner: MemoryStore,
     faults: Mutex<VecDeque<Fault>>,
+    late: Mutex<Vec<Write>>,
+    clock: Arc<FixedClock>,
     /// Commits that hold this player are refused.
     culprit: Option<&'static str>,
 }
@@ -63,6 +67,11 @@ impl Store for FaultyStore {
                 Err(unknown())
             }
             Some(Fault::RequestLost) => Err(unknown()),
+            Some(Fault::Late) => {
+                self.late.lock().unwrap().extend_from_slice(writes);
+                self.clock.set(self.clock.now().plus_millis(3_600_000));
+                Err(unknown())
+            }
             Some(Fault::Unavailable) => Err(unavailable()),
             Some(Fault::Conflict) => Ok(vec![Written::Conflict; writes.len()]),
         }
@@ -77,7 +86,12 @@ impl Store for FaultyStore {
     async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
         self.inner.update_locked(player, decide).await
     }
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         self.inner.take_due_grants(now, lease, limit).await
     }
     async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
@@ -121,6 +135,9 @@ impl Store for FaultyStore {
 const CATALOGUE: &str = r#"{"challenges":[{"challengeId":"c","name":"C","goals":[{
     "goalId":"wins","name":"Wins","type":"increment","eventSource":"statistic","defaultAssigned":true,
     "requirement":{"statCode":"wins","operator":">=","targetValue":1000000},
+    "reward":{"type":"ITEM","rewardId":"r","quantity":1}},{
+    "goalId":"best","name":"Best","type":"absolute","eventSource":"statistic","defaultAssigned":true,
+    "requirement":{"statCode":"best","operator":">=","targetValue":1000000},
     "reward":{"type":"ITEM","rewardId":"r","quantity":1}}]}]}"#;
 
 struct Rig {
@@ -133,19 +150,23 @@ struct Rig {
 impl Rig {
     async fn new(faults: &[Fault], culprit: Option<&'static str>) -> Self {
         let inner = MemoryStore::new();
-        let store = Arc::new(FaultyStore { inner, faults: Mutex::default(), culprit });
+        let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let (none, late) = (Mutex::default(), Mutex::default());
+        let store = Arc::new(FaultyStore { inner, faults: none, late, clock: clock.clone(), culprit });
         let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
         let ids: Vec<String> = definition.goal_ids().map(str::to_owned).collect();
         let numbers = store.intern_goals(&ids).await.unwrap();
         let core = Arc::new(Core::new(CoreParts {
             store: store.clone(),
             catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
-            clock: Arc::new(SystemClock),
+            clock,
             random: Arc::new(SeededRandom::new(7)),
             metrics: Arc::new(Metrics::new()),
             namespace: "test".into(),
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(1),
+            grant_takeover: Duration::from_secs(5),
+            grant_settle: Duration::ZERO,
         }));
         let tasks = Tasks::new();
         let limits = Limits { shards: 1, ..Limits::default() };
@@ -192,6 +213,21 @@ async fn replies_that_are_lost_again_and_again_count_once() {
     let rig = Rig::new(&[RequestLost, Conflict, ReplyLost], None).await;
     assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
     assert_eq!(rig.wins("a").await, 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_comes_late_cannot_make_an_answer_untrue() {
+    let rig = Rig::new(&[Fault::Late], None).await;
+    // Fresh when its write was made and stale when it was made again: nothing is left to store.
+    let event = |value| {
+        let what = EventWhat::Stat { code: "best".into(), value, increment: 0.0 };
+        let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: "1".into() };
+        Event { what, key, at: rig.core.now() }
+    };
+    let told = rig.shards.event(rig.core.key("a"), event(5.0)).await;
+    assert_eq!(told, Ok(EventOutcome::Unchanged));
+    let late = std::mem::take(&mut *rig.store.late.lock().unwrap());
+    assert_eq!(rig.store.inner.commit(&late).await.unwrap(), vec![Written::Conflict]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What only PostgreSQL has: a server that can stop, locks, plans, connections that break.
 
+mod dropped;
 mod proxy;
 
 use std::{

@@ -9,7 +9,7 @@ use gauntlet_server::{
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
     net::NetOptions,
-    rewards::{LogAdapter, RewardAdapter},
+    rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
     shards::Limits,
 };
 
@@ -18,11 +18,15 @@ use crate::{
     cli::ServeArgs,
     logging,
     output::{Failure, chain},
-    settings::{Refused, Rewards, ServeSettings, Sign, StoreChoice, one_process, sign_in},
+    settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, sign_in},
 };
 
 /// Serves until it is told to stop.
 pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
+    #[cfg(any(debug_assertions, feature = "crash-points"))]
+    if let Some(at) = &args.crash_at {
+        gauntlet_store::crash::arm(at).map_err(|error| Failure::new(error.to_string()))?;
+    }
     let settings = ServeSettings::read(&context.layers(args.flags.values)?)?;
     let refused = |refused: Refused| Failure::new(refused.message).hint(refused.hint);
     one_process(&settings.store.choice, settings.roles).map_err(refused)?;
@@ -58,7 +62,7 @@ async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Resu
     let parts = Parts {
         store: opened.store,
         catalogue: prepared,
-        adapter: adapter(settings.rewards),
+        adapter: adapter(&settings.rewards.platform)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
@@ -97,11 +101,13 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         roles: Roles { api, events, worker },
         auth,
         late_window: settings.late_window,
+        grant_deadline: settings.rewards.deadline,
+        grant_takeover: settings.grant_takeover,
+        recovery_interval: settings.recovery_interval,
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
-        ..Config::loopback()
     }
 }
 
@@ -113,10 +119,17 @@ fn limits(store: &StoreChoice) -> Limits {
     }
 }
 
-fn adapter(rewards: Rewards) -> Arc<dyn RewardAdapter> {
-    match rewards {
-        Rewards::Log => Arc::new(LogAdapter),
-    }
+fn adapter(platform: &Platform) -> Result<Arc<dyn RewardAdapter>, Failure> {
+    let failed = |error: SetUpError| Failure::caused("cannot set up the reward client", &error);
+    Ok(match platform {
+        Platform::Log => Arc::new(LogAdapter),
+        Platform::Webhook(config) => {
+            Arc::new(WebhookAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
+        }
+        Platform::Ags(config) => {
+            Arc::new(AgsAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
+        }
+    })
 }
 
 fn tell_catalogue(name: &str, version: u32, definition: &Definition) {
@@ -151,6 +164,9 @@ fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// A file reached the limit that the system sets for its size. Unheard, this signal ends the
+    /// process, at every start again; heard, the write fails like one on a full disk.
+    _file_size: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -160,7 +176,11 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         let listen =
             |kind| signal(kind).map_err(|error| Failure::caused("cannot listen for signals", &error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            _file_size: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
     /// Waits for the next signal.

@@ -1,7 +1,16 @@
 //! The program from outside.
 #![cfg(test)]
 
+mod aborts;
 mod cli;
+mod clients;
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+mod crash;
+mod full_disk;
 mod journey;
+mod power;
 mod process;
+mod races;
+mod replicas;
+mod restarts;
 mod structure;

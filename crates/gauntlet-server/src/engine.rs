@@ -1,0 +1,118 @@
+//! What a server does behind its faces: shards, claims, recovery and housekeeping, started and
+//! stopped in the right order. It has no listener, so that a simulation can run several.
+
+use std::sync::Arc;
+
+use gauntlet_store::{
+    Error as StoreError,
+    crash::{self, Point},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::Api,
+    core::{Core, CoreParts},
+    ingest::Ingest,
+    lifecycle::Tasks,
+    maintenance::keep_house,
+    metrics::Metrics,
+    rewards::{Rewards, recover},
+    server::{Config, Parts},
+    shards::Shards,
+};
+
+/// The running parts behind the faces.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) core: Arc<Core>,
+    pub(crate) shards: Shards,
+    pub(crate) rewards: Rewards,
+    /// The shards.
+    writers: Tasks,
+    /// Claims under way.
+    claims: Tasks,
+    /// Recovery and housekeeping.
+    helpers: Tasks,
+    stop_helpers: CancellationToken,
+}
+
+impl Engine {
+    /// Starts the shards, and the helpers that the roles ask for.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub(crate) async fn start(config: &Config, parts: Parts) -> Result<Self, StoreError> {
+        let core = Arc::new(Core::new(CoreParts {
+            store: parts.store,
+            catalogue: parts.catalogue,
+            clock: parts.clock,
+            random: parts.random,
+            metrics: Arc::new(Metrics::new()),
+            namespace: config.namespace.clone(),
+            late_window: config.late_window,
+            grant_deadline: config.grant_deadline,
+            grant_takeover: config.grant_takeover,
+            grant_settle: parts.adapter.settle(),
+        }));
+        // The first event must find the current generation of receipts.
+        core.store().rotate_receipts(core.now()).await?;
+        let (writers, claims) = (Tasks::new(), Tasks::new());
+        let shards = Shards::start(core.clone(), config.limits, &writers);
+        let rewards = Rewards::new(core.clone(), shards.clone(), parts.adapter, claims.clone());
+        let (helpers, stop_helpers) = (Tasks::new(), CancellationToken::new());
+        let house = keep_house(core.clone(), config.journal_retention, stop_helpers.clone());
+        helpers.spawn_until("maintenance", &stop_helpers, house);
+        if config.roles.worker {
+            let work = recover(rewards.clone(), config.recovery_interval, stop_helpers.clone());
+            helpers.spawn_until("recovery", &stop_helpers, work);
+        }
+        Ok(Self { core, shards, rewards, writers, claims, helpers, stop_helpers })
+    }
+
+    /// The player API over these parts.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone())
+    }
+
+    /// The way in for events over these parts.
+    pub(crate) fn ingest(&self) -> Ingest {
+        Ingest::new(self.core.clone(), self.shards.clone())
+    }
+
+    /// Waits until a long-lived task has died; answers which and how.
+    pub(crate) async fn failed(&self) -> String {
+        tokio::select! {
+            biased;
+            why = self.writers.failed() => why,
+            why = self.helpers.failed() => why,
+        }
+    }
+
+    /// Stops in the order in which nothing is lost, once no new requests come in: helpers first,
+    /// then open requests (`faces`) to their end, claims to theirs, what waits in the shards, and
+    /// the store last.
+    pub(crate) async fn stop(&self, faces: impl Future<Output = ()>) {
+        self.stop_helpers.cancel();
+        crash::point(Point::Draining);
+        self.helpers.finished().await;
+        tracing::info!("stopping: open requests end");
+        faces.await;
+        self.claims.finished().await;
+        self.shards.close();
+        self.writers.finished().await;
+        crash::point(Point::BeforeClose);
+        self.core.store().close().await;
+    }
+
+    /// Ends every task at the point where it waits, as a killed process would.
+    #[cfg(test)]
+    pub(crate) async fn kill(&self) {
+        let all = [&self.writers, &self.claims, &self.helpers];
+        for tasks in all {
+            tasks.kill();
+        }
+        for tasks in all {
+            tasks.finished().await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A server in this process, over one of the stores, with a clock and a platform that do as they
+//! are told.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use gauntlet_domain::Timestamp;
+use gauntlet_server::{
+    Config, Parts, Roles, Server, catalogue,
+    clock::{FixedClock, SeededRandom},
+    rewards::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search},
+};
+use gauntlet_store::{MemoryStore, PgOptions, PgStore, SqliteOptions, SqliteStore, Store};
+use gauntlet_testkit::PgCluster;
+use tokio::{runtime::Runtime, sync::oneshot};
+
+use super::steps::{Answer, catalogue_text};
+
+/// One server for many histories: each has a player of its own, one after the other.
+pub(crate) struct Rig {
+    runtime: Runtime,
+    server: Option<Server>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) platform: Arc<Platform>,
+    players: AtomicU64,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// What the platform does with a grant: it tells that it was asked, and waits to be told.
+pub(crate) type Plan = (oneshot::Sender<()>, oneshot::Receiver<Answer>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Platform {
+    pub(crate) next: Mutex<Option<Plan>>,
+    /// Keys that it has seen twice.
+    pub(crate) twice: Mutex<Vec<String>>,
+    seen: Mutex<HashSet<String>>,
+}
+
+#[async_trait]
+impl RewardAdapter for Platform {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn class(&self, _kind: gauntlet_domain::catalogue::RewardKind) -> PlatformClass {
+        PlatformClass::Neither
+    }
+
+    async fn grant(&self, call: &GrantCall) -> GrantAnswer {
+        let key = call.idempotency_key.clone();
+        if !self.seen.lock().unwrap().insert(key.clone()) {
+            self.twice.lock().unwrap().push(key);
+        }
+        let plan = self.next.lock().unwrap().take();
+        let Some((asked, answer)) = plan else {
+            return GrantAnswer::Refused("nobody expected this grant".into());
+        };
+        let _ = asked.send(());
+        match answer.await.unwrap_or(Answer::Lost) {
+            Answer::Granted => GrantAnswer::Granted,
+            Answer::Refused => GrantAnswer::Refused("no such item".into()),
+            Answer::Lost => GrantAnswer::Ambiguous("reply lost".into()),
+        }
+    }
+
+    async fn search(&self, _: &GrantCall) -> Search {
+        Search::Unanswered("cannot be searched".into())
+    }
+}
+
+impl Rig {
+    pub(crate) fn memory() -> Self {
+        Self::new(None, |_| async { Arc::new(MemoryStore::new()) as Arc<dyn Store> })
+    }
+
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::new(Some(folder), |folder| async move {
+            let options = SqliteOptions::new(folder.expect("was given").join("gauntlet.db"));
+            Arc::new(SqliteStore::open(&options).expect("opens")) as Arc<dyn Store>
+        })
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self::new(None, |_| async {
+            let database = PgCluster::shared().database().await;
+            let options = PgOptions { max_connections: 5, ..PgOptions::new(&database.url) };
+            Arc::new(PgStore::connect(&options).expect("fine options")) as Arc<dyn Store>
+        })
+    }
+
+    fn new<F>(folder: Option<tempfile::TempDir>, open: impl FnOnce(Option<std::path::PathBuf>) -> F) -> Self
+    where
+        F: Future<Output = Arc<dyn Store>>,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_780_000_000)));
+        let platform = Arc::new(Platform::default());
+        let (server, store) = runtime.block_on(async {
+            let store = open(folder.as_ref().map(|folder| folder.path().to_owned())).await;
+            store.migrate().await.expect("migrates");
+            let now = Timestamp::from_seconds(1_780_000_000);
+            let catalogue = catalogue::prepare(&*store, &catalogue_text(), now).await;
+            let parts = Parts {
+                store: store.clone(),
+                catalogue: catalogue.unwrap_or_else(|error| panic!("{error:?}")),
+                adapter: platform.clone(),
+                clock: clock.clone(),
+                random: Arc::new(SeededRandom::new(7)),
+            };
+            // No recovery: it looks at the wall clock for when to look.
+            let config = Config { roles: Roles { worker: false, ..Roles::ALL }, ..Config::loopback() };
+            (Server::start(config, parts).await.expect("starts"), store)
+        });
+        let (server, players) = (Some(server), AtomicU64::new(0));
+        Self { runtime, server, store, clock, platform, players, _folder: folder }
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().expect("runs until the rig is dropped")
+    }
+
+    /// The name of a player that nobody has seen.
+    pub(crate) fn player(&self) -> String {
+        format!("player {}", self.players.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take()
+            && !std::thread::panicking()
+        {
+            self.runtime.block_on(server.stop());
+        }
+    }
+}

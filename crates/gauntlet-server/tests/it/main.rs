@@ -1,0 +1,14 @@
+//! What the server as a whole promises.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test with what they saw"
+)]
+
+mod corpus;
+mod histories;
+mod model;
+mod world;
