@@ -56,6 +56,18 @@ mod paths {
     pub(super) const HEALTH: &str = "/healthz";
 }
 
+/// Writes browse replies, and keeps what it wrote once for the catalogue.
+#[derive(Debug, Default)]
+pub struct Splice(splice::Templates);
+
+impl Splice {
+    /// The reply in JSON.
+    #[must_use]
+    pub fn write(&self, browse: &crate::api::Browse) -> Vec<u8> {
+        self.0.of(&browse.catalogue).write(browse)
+    }
+}
+
 /// What the handlers of the player API work with.
 #[derive(Debug, Clone)]
 struct ApiState {

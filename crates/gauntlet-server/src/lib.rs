@@ -14,6 +14,8 @@ pub mod auth;
 pub mod catalogue;
 pub mod clock;
 mod core;
+#[doc(hidden)]
+pub mod door;
 mod engine;
 pub mod error;
 mod grpc;

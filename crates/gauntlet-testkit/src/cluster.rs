@@ -37,6 +37,8 @@ pub struct PgCluster {
     programs: PathBuf,
     folder: PathBuf,
     user: Option<User>,
+    /// Lines for the end of `postgresql.conf`.
+    settings: String,
     port: AtomicU16,
     databases: AtomicU32,
     keeper: Child,
@@ -61,13 +63,26 @@ impl PgCluster {
     /// A server of the caller's own, for tests that stop it. It ends when it is dropped.
     #[must_use]
     pub fn private() -> Self {
+        Self::private_with(&[])
+    }
+
+    /// The same with settings of the server, as `postgresql.conf` takes them: for benchmarks.
+    #[must_use]
+    pub fn private_with(settings: &[(&str, &str)]) -> Self {
         let programs = binaries::folder();
         let user = binaries::server_user();
         let folder = make_folder(user);
         // From here on the folder is removed whatever happens.
         let keeper = start_keeper(&programs, &folder, user);
-        let cluster =
-            Self { programs, folder, user, port: AtomicU16::new(0), databases: AtomicU32::new(0), keeper };
+        let cluster = Self {
+            programs,
+            folder,
+            user,
+            settings: settings.iter().flat_map(|(name, value)| [name, " = ", value, "\n"]).collect(),
+            port: AtomicU16::new(0),
+            databases: AtomicU32::new(0),
+            keeper,
+        };
         cluster.initialise();
         cluster.start_on_a_free_port();
         cluster
@@ -101,6 +116,14 @@ impl PgCluster {
     pub fn restart(&self) {
         self.stop();
         self.start();
+    }
+
+    /// The id of the server's first process, whose children are all others.
+    #[must_use]
+    pub fn postmaster(&self) -> u32 {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = fs::read_to_string(file).expect("the server runs");
+        text.lines().next().and_then(|line| line.trim().parse().ok()).expect("a process id")
     }
 
     fn url(&self, database: &str) -> String {
@@ -137,9 +160,10 @@ impl PgCluster {
             self.port.store(port, Ordering::Relaxed);
             let settings = format!(
                 "listen_addresses = '127.0.0.1'\nport = {port}\nmax_connections = {}\n\
-                 unix_socket_directories = '{}'\n",
+                 unix_socket_directories = '{}'\n{}",
                 max_connections(),
-                self.folder.display()
+                self.folder.display(),
+                self.settings
             );
             // Settings that stand later in the file win.
             let file = self.folder.join("data/postgresql.conf");

@@ -144,11 +144,10 @@ fn every_fault_is_told_with_its_source() {
 
 #[test]
 fn what_comes_later_is_refused_with_words_that_say_so() {
-    for (name, value, expected) in [("GAUNTLET_REWARDS", "webhok", "allowed: log, webhook, ags")] {
-        let [message] = &faults(&layers(&[], &[(name, value)], ""))[..] else { panic!("one fault") };
-        assert!(message.starts_with(&format!("{name}: found {value:?}; ")), "{message}");
-        assert!(message.contains(expected), "{message}");
-    }
+    let wrong = layers(&[], &[("GAUNTLET_REWARDS", "webhok")], "");
+    let [message] = &faults(&wrong)[..] else { panic!("one fault") };
+    assert!(message.starts_with("GAUNTLET_REWARDS: found \"webhok\"; "), "{message}");
+    assert!(message.contains("allowed: log, webhook, ags"), "{message}");
 }
 
 #[test]
