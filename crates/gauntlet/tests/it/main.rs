@@ -14,3 +14,4 @@ mod races;
 mod replicas;
 mod restarts;
 mod structure;
+mod warm;
