@@ -101,6 +101,20 @@ impl PgCluster {
         Database { name, url }
     }
 
+    /// Writes a file that only the server can read, such as its key, beside its data.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::{OpenOptionsExt as _, chown};
+        let path = self.folder.join(name);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        std::io::Write::write_all(&mut file.expect("creates"), text.as_bytes()).expect("writes");
+        if let Some(user) = self.user {
+            chown(&path, Some(user.uid), Some(user.gid)).expect("chown");
+        }
+        path
+    }
+
     /// Stops the server as a crash would: no goodbye to its clients, nothing written that was not
     /// written already.
     pub fn stop(&self) {
@@ -127,7 +141,12 @@ impl PgCluster {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://gauntlet@127.0.0.1:{}/{database}", self.port.load(Ordering::Relaxed))
+        format!("postgres://gauntlet@{}/{database}", self.address())
+    }
+
+    /// `127.0.0.1:port`.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.load(Ordering::Relaxed))
     }
 
     fn data(&self) -> String {
@@ -213,7 +232,7 @@ fn max_connections() -> usize {
     (20 * tests).max(100)
 }
 
-fn make_folder(user: Option<User>) -> PathBuf {
+pub(crate) fn make_folder(user: Option<User>) -> PathBuf {
     let folder =
         tempfile::Builder::new().prefix("gauntlet-pg-").tempdir().expect("a temporary folder").keep();
     if let Some(user) = user {

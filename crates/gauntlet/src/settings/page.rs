@@ -84,6 +84,7 @@ const NOTES: &str = "
 ## Notes
 - `DB_HOST`, `DB_USER` and `DB_NAME` together make a PostgreSQL store, with `DB_PASSWORD`, `DB_PORT` (5432) and
   `DB_SSLMODE` (disable); they are written as they are, without percent-encoding. One of them without the others is refused.
+  What each mode does, and what to set for PgBouncer, stands in [postgres.md](postgres.md).
 - `PLUGIN_GRPC_SERVER_AUTH_ENABLED`: false means mock sign-in, true means jwt, which needs `--jwks-url`.
 - **Security** is explained in [security.md](security.md): tokens, the events port, TLS, what is refused and why.
 - The events port needs secrets or client certificates as soon as other machines can reach it, or `--events-auth none`.

@@ -144,8 +144,9 @@ fn every_fault_is_told_with_its_source() {
 
 #[test]
 fn what_comes_later_is_refused_with_words_that_say_so() {
-    let wrong = layers(&[], &[("GAUNTLET_REWARDS", "webhok")], "");
-    let [message] = &faults(&wrong)[..] else { panic!("one fault") };
+    let [message] = &faults(&layers(&[], &[("GAUNTLET_REWARDS", "webhok")], ""))[..] else {
+        panic!("one fault")
+    };
     assert!(message.starts_with("GAUNTLET_REWARDS: found \"webhok\"; "), "{message}");
     assert!(message.contains("allowed: log, webhook, ags"), "{message}");
 }
@@ -184,6 +185,7 @@ fn the_older_database_variables_make_a_url() {
             "postgres://ann:p%40s%3As%2Fw%3Fr%23d%20%25%C3%B6@db:5432/game?sslmode=disable",
         ),
         (vec![("DB_PORT", "6432"), ("DB_SSLMODE", "prefer")], "postgres://ann@db:6432/game?sslmode=prefer"),
+        (vec![("DB_SSLMODE", "verify-full")], "postgres://ann@db:5432/game?sslmode=verify-full"),
         (vec![("DB_HOST", "::1")], "postgres://ann@[::1]:5432/game?sslmode=disable"),
         (
             vec![("DB_HOST", "/run/postgresql")],
@@ -211,9 +213,8 @@ fn half_a_database_is_refused() {
         ("DB_PORT", "http", "DB_PORT: found \"http\"; allowed: a number from 1 to 65535"),
         (
             "DB_SSLMODE",
-            "require",
-            "DB_SSLMODE: found \"require\"; allowed: disable or prefer; this release does not encrypt connections to \
-             the database",
+            "allow",
+            "DB_SSLMODE: found \"allow\"; allowed: disable, prefer, require, verify-ca or verify-full",
         ),
     ] {
         let mut env = base.to_vec();

@@ -15,3 +15,4 @@ mod races;
 mod replicas;
 mod restarts;
 mod structure;
+mod warm;
