@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a grant's lease outlives the two calls that a sender may make (a search and the
-/// grant): the time to record the result.
+/// grant), and what a searched platform needs to settle: the time to record the result.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What every part of a running server shares.
@@ -29,6 +29,7 @@ pub struct Core {
     namespace: String,
     late_window: Duration,
     grant_deadline: Duration,
+    grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
 }
@@ -52,6 +53,8 @@ pub struct CoreParts {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long after a lost call a platform that is searched must be left alone; zero for others.
+    pub grant_settle: Duration,
 }
 
 impl Core {
@@ -69,6 +72,7 @@ impl Core {
             namespace: parts.namespace,
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
+            grant_settle: parts.grant_settle,
             instance,
         }
     }
@@ -124,7 +128,7 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + LEASE_MARGIN;
+        let length = self.grant_deadline * 2 + self.grant_settle + LEASE_MARGIN;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
     }
 

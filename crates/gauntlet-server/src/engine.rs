@@ -48,6 +48,7 @@ impl Engine {
             namespace: config.namespace.clone(),
             late_window: config.late_window,
             grant_deadline: config.grant_deadline,
+            grant_settle: parts.adapter.settle(),
         }));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;

@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::error::Reason;
+use crate::{error::Reason, rewards::BreakerState};
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -55,6 +55,17 @@ struct MalformedLabels {
 struct GrantLabels {
     adapter: &'static str,
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeldBackLabels {
+    adapter: &'static str,
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdapterLabel {
+    adapter: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -127,6 +138,8 @@ pub struct Metrics {
     store_errors: Family<OneLabel, Counter>,
     grants: Family<GrantLabels, Counter>,
     grant_seconds: Histogram,
+    grants_held_back: Family<HeldBackLabels, Counter>,
+    grant_breaker: Family<AdapterLabel, Gauge>,
     pending_grants: Gauge,
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
     queue: Family<OneLabel, Gauge>,
@@ -162,6 +175,8 @@ impl Metrics {
             store_errors: Family::default(),
             grants: Family::default(),
             grant_seconds: latency(),
+            grants_held_back: Family::default(),
+            grant_breaker: Family::default(),
             pending_grants: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
             queue: Family::default(),
@@ -205,6 +220,11 @@ impl Metrics {
             Unit::Seconds,
             self.grant_seconds.clone(),
         );
+        r.register(
+            "grants_held_back",
+            "Calls to the reward platform that were put off without a call, by cause: breaker, budget",
+            self.grants_held_back.clone(),
+        );
     }
 
     fn register_state(&mut self) {
@@ -215,6 +235,11 @@ impl Metrics {
             "Age of the oldest grant that is being sent; 0 when there is none",
             Unit::Seconds,
             self.oldest_pending_seconds.clone(),
+        );
+        r.register(
+            "grant_breaker",
+            "What the breaker of an adapter lets through: 0 everything, 1 a probe, 2 nothing",
+            self.grant_breaker.clone(),
         );
         r.register("queue_operations", "Operations that wait in the shards", self.queue.clone());
         r.register(
@@ -285,6 +310,21 @@ impl Metrics {
     pub fn grant(&self, adapter: &'static str, result: &'static str, elapsed: Duration) {
         self.grants.get_or_create(&GrantLabels { adapter, result }).inc();
         self.grant_seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Calls to the reward platform were put off without a call.
+    pub fn grants_held_back(&self, adapter: &'static str, cause: &'static str, count: u32) {
+        self.grants_held_back.get_or_create(&HeldBackLabels { adapter, cause }).inc_by(count.into());
+    }
+
+    /// What an adapter's breaker lets through.
+    pub fn grant_breaker(&self, adapter: &'static str, state: BreakerState) {
+        let state = match state {
+            BreakerState::Closed => 0,
+            BreakerState::Probing => 1,
+            BreakerState::Open => 2,
+        };
+        self.grant_breaker.get_or_create(&AdapterLabel { adapter }).set(state);
     }
 
     /// Grants that are being sent, and the age of the oldest.

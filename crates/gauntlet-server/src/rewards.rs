@@ -27,15 +27,27 @@ use crate::{
 };
 
 mod adapter;
+mod ags;
+mod breaker;
+mod budget;
+mod client;
+mod governor;
+mod judge;
 mod log;
 mod policy;
+mod webhook;
 mod worker;
 
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
+pub use ags::{AgsAdapter, AgsConfig, AgsMode, ClientSecret};
+pub use breaker::BreakerState;
+pub use client::SetUpError;
 pub use log::LogAdapter;
+pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
 pub(crate) use worker::recover;
 
-use policy::{Step, after_answer, backoff};
+use governor::Governor;
+use policy::{Again, Step, after_answer, backoff};
 
 /// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -71,6 +83,7 @@ pub struct Rewards {
     core: Arc<Core>,
     shards: Shards,
     adapter: Arc<dyn RewardAdapter>,
+    governor: Arc<Governor>,
     tasks: Tasks,
     /// Claims of this process that are under way: who asks again joins.
     under_way: Arc<Mutex<HashMap<(PlayerKey, String), Waiting>>>,
@@ -80,7 +93,7 @@ impl Rewards {
     /// Carries claims out with an adapter; `tasks` owns the claims under way.
     #[must_use]
     pub fn new(core: Arc<Core>, shards: Shards, adapter: Arc<dyn RewardAdapter>, tasks: Tasks) -> Self {
-        Self { core, shards, adapter, tasks, under_way: Arc::default() }
+        Self { core, shards, adapter, governor: Arc::default(), tasks, under_way: Arc::default() }
     }
 
     /// Claims a goal's reward and waits for its grant. The same claim that is under way already
@@ -128,7 +141,8 @@ impl Rewards {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
-                self.send(&self.first_attempt(player, order), since).await.map(|()| claimed)
+                self.governor.first_attempt();
+                self.send(&self.first_attempt(player, order), false, since).await.map(|()| claimed)
             }
             Ok(_) => Err(ApiError::new(Reason::Internal, "the claim was answered out of turn")),
             Err(CallError::Refused(Refusal::ClaimPending { goal, key })) => {
@@ -178,7 +192,8 @@ impl Rewards {
 
     /// Sends a grant whose current attempt is committed under a lease of this process that was
     /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
-    async fn send(&self, grant: &Grant, since: Instant) -> Result<(), ApiError> {
+    /// `in_doubt`: an attempt before may have been carried out.
+    async fn send(&self, grant: &Grant, in_doubt: bool, since: Instant) -> Result<(), ApiError> {
         if !self.core.may_send(since) {
             tracing::warn!(
                 goal = grant.goal_id,
@@ -187,23 +202,34 @@ impl Rewards {
             return Err(pending());
         }
         let answer = self.ask_platform(grant).await;
-        match after_answer(self.adapter.class(), answer) {
+        match after_answer(self.adapter.class(grant.reward.kind), answer, in_doubt) {
             Step::Settle(end) => self.settle(grant, end).await,
-            Step::Again(why) => {
-                self.put_off(grant, why).await;
+            Step::Again(again) => {
+                self.put_off(grant, again).await;
                 Err(pending())
             }
         }
     }
 
-    /// One call to the platform, with a deadline.
+    /// One call to the platform, with a deadline, if the breaker lets it through.
     async fn ask_platform(&self, grant: &Grant) -> GrantAnswer {
+        if let Err(wait) = self.governor.allow(self.core.now()) {
+            self.core.metrics().grants_held_back(self.adapter.name(), "breaker", 1);
+            let why = "the platform is left alone after failures".into();
+            return GrantAnswer::NotDone { why, retry_after: Some(wait) };
+        }
         let call = GrantCall::of(grant);
         let started = Instant::now();
         let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
         self.core.metrics().grant(self.adapter.name(), answer.as_str(), started.elapsed());
+        self.governor.answered(&answer, self.core.now());
+        self.tell_breaker();
         answer
+    }
+
+    fn tell_breaker(&self) {
+        self.core.metrics().grant_breaker(self.adapter.name(), self.governor.breaker());
     }
 
     /// Records how a grant ended, in the document and in the grant's row at once.
@@ -235,14 +261,15 @@ impl Rewards {
     }
 
     /// Gives an attempt back that is known not to have been carried out, or that may be repeated.
-    async fn put_off(&self, grant: &Grant, reason: String) {
-        let pause = backoff(grant.attempt, self.core.random());
+    async fn put_off(&self, grant: &Grant, again: Again) {
+        let pause = again.least.saturating_add(backoff(grant.attempt, self.core.random()));
         let now = self.core.now();
         let retry = Retry {
             id: grant.id.clone(),
             attempt: grant.attempt,
             not_before: now.plus_millis(millis(pause)),
-            reason,
+            in_doubt: again.in_doubt,
+            reason: again.why,
         };
         if let Err(error) = self.core.store().retry_grant(&retry, now).await {
             // The lease runs out by itself, only later.

@@ -198,6 +198,17 @@ pub struct Grant {
     pub reason: String,
 }
 
+/// A grant that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueGrant {
+    /// The grant, with a new attempt number under the new lease.
+    pub grant: Grant,
+    /// Whether an attempt before this one may have been carried out: its sender did not come
+    /// back, or gave the lease back in doubt. False when all that is known of the last attempt is
+    /// that it was given back without doubt.
+    pub in_doubt: bool,
+}
+
 /// How far a grant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GrantState {
@@ -252,7 +263,7 @@ pub struct GrantFilter {
     pub state: Option<GrantState>,
 }
 
-/// When a grant whose attempt failed harmlessly is to be tried again.
+/// When a grant whose attempt did not end it is to be tried again.
 #[derive(Debug, Clone)]
 pub struct Retry {
     /// Which grant.
@@ -261,6 +272,9 @@ pub struct Retry {
     pub attempt: u32,
     /// Not before this time.
     pub not_before: Timestamp,
+    /// Whether this attempt, or one before it, may have been carried out. Whoever takes the grant
+    /// over is told.
+    pub in_doubt: bool,
     /// Why the attempt failed.
     pub reason: String,
 }
@@ -320,10 +334,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes over grants whose lease has run out, oldest first: each is answered with a new
     /// attempt number under the new lease, committed. Two callers never get the same attempt.
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error>;
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error>;
 
-    /// Gives the lease of a failed attempt back, to be taken over at a later time; until then it
-    /// has an empty owner. False when the attempt is not the current one or the grant has ended.
+    /// Gives the lease of a failed attempt back, to be taken over at a later time. Until then its
+    /// owner is empty when the attempt left no doubt, and the same as before when it did. False when the attempt is not the current one or the grant has ended.
     async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error>;
 
     /// Lists grants, oldest first.

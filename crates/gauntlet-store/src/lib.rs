@@ -31,8 +31,8 @@ mod rows;
 mod sqlite;
 
 pub use contract::{
-    BoxError, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
-    LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
+    BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
+    Locked, LockedDecision, PlayerKey, PoolStatus, Retry, Store, Stored, Write, Written,
 };
 pub use memory::MemoryStore;
 pub use postgres::{PgOptions, PgStore};

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, ReceiptKey, Timestamp};
 
 use crate::contract::{
-    Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked, LockedDecision,
-    PlayerKey, PoolStatus, Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
+    LockedDecision, PlayerKey, PoolStatus, Retry, Store, Write, Written,
 };
 use crate::rows::{self, Encoded, RECEIPT_GENERATION_MILLIS, Settled};
 
@@ -209,7 +209,12 @@ impl Store for MemoryStore {
         Ok(state.commit(writes, encoded)?.pop())
     }
 
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         let mut state = self.state("grant.take_due")?;
         let until = |grant: &Grant| grant.lease.as_ref().map(|lease| lease.until);
         let mut due: Vec<&mut Grant> = state
@@ -224,10 +229,11 @@ impl Store for MemoryStore {
         Ok(due
             .into_iter()
             .map(|grant| {
+                let before = grant.lease.replace(lease.clone());
+                let in_doubt = before.is_none_or(|lease| !lease.owner.is_empty());
                 grant.attempt += 1;
-                grant.lease = Some(lease.clone());
                 grant.updated_at = now;
-                grant.clone()
+                DueGrant { grant: grant.clone(), in_doubt }
             })
             .collect())
     }
@@ -240,7 +246,8 @@ impl Store for MemoryStore {
             .get_mut(&row)
             .filter(|grant| grant.state == GrantState::Sending && grant.attempt == retry.attempt);
         let Some(grant) = current else { return Ok(false) };
-        grant.lease = Some(Lease { owner: String::new(), until: retry.not_before });
+        let owner = grant.lease.take().filter(|_| retry.in_doubt).map(|lease| lease.owner);
+        grant.lease = Some(Lease { owner: owner.unwrap_or_default(), until: retry.not_before });
         grant.reason.clone_from(&retry.reason);
         grant.updated_at = now;
         Ok(true)

@@ -24,7 +24,7 @@ use tokio_postgres::{
 };
 
 use crate::contract::{
-    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
     PoolStatus, Retry, Store, Write, Written,
 };
 use crate::rows;
@@ -237,7 +237,12 @@ impl Store for PgStore {
         }
     }
 
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         grants::take_due(&mut self.session("grant.take_due").await?, now, lease, limit).await
     }
 

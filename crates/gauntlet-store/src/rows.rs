@@ -10,7 +10,7 @@ use gauntlet_domain::{
 };
 
 use crate::contract::{
-    BoxError, Error, Grant, GrantId, GrantState, Lease, PlayerKey, Stored, Write, Written,
+    BoxError, DueGrant, Error, Grant, GrantId, GrantState, Lease, PlayerKey, Stored, Write, Written,
 };
 
 /// The bytes of one write.
@@ -240,10 +240,14 @@ impl GrantRow {
 
 /// Grants that were just taken over. One that cannot be read must not keep the others from being
 /// sent; its lease runs out and it is logged again then.
-pub(crate) fn readable(rows: Vec<GrantRow>) -> Vec<Grant> {
+///
+/// Each row comes with the owner of the lease before: an empty one gave it back without doubt.
+pub(crate) fn readable(rows: impl IntoIterator<Item = (GrantRow, Option<String>)>) -> Vec<DueGrant> {
     rows.into_iter()
-        .filter_map(|row| {
+        .filter_map(|(row, owner)| {
+            let in_doubt = owner.is_none_or(|owner| !owner.is_empty());
             row.into_grant()
+                .map(|grant| DueGrant { grant, in_doubt })
                 .inspect_err(|error| {
                     tracing::error!(
                         error = error as &dyn std::error::Error,

@@ -27,7 +27,7 @@ use gauntlet_domain::{GoalNumber, Timestamp};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
     PoolStatus, Retry, Store, Write, Written,
 };
 use crate::rows;
@@ -205,7 +205,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         let lease = lease.clone();
         self.writer
             .transaction("grant.take_due", move |transaction| {

@@ -1,4 +1,5 @@
-//! What the tests of several crates need: a real PostgreSQL that belongs to the test process.
+//! What the tests of several crates need: a real PostgreSQL that belongs to the test process, and
+//! a reward platform that does as it is told.
 //!
 //! A test that cannot have its database fails; it is never skipped.
 
@@ -10,5 +11,7 @@
 
 mod binaries;
 mod cluster;
+mod platform;
 
 pub use cluster::{Database, PgCluster, Sessions};
+pub use platform::{Entry, FakePlatform, Fault, Memory, Reply, Seen};

@@ -10,6 +10,7 @@ mod guard;
 mod mask;
 #[cfg(test)]
 mod page;
+mod rewards;
 mod setting;
 mod suggest;
 mod table;
@@ -24,12 +25,13 @@ pub(crate) use environment::{Environment, percent_encode};
 pub(crate) use file::File;
 pub(crate) use flags::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
 pub(crate) use guard::{Refused, Sign, one_process, sign_in};
+pub(crate) use rewards::Platform;
 use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};
 pub(crate) use typed::{
     LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
 };
-pub(crate) use values::{LogFormat, Rewards, Roles, StoreChoice, Wrong, instant};
+pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, instant};
 
 /// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +205,7 @@ impl Reading<'_> {
         match found.value.and_then(|value| parse(&value)) {
             Ok(value) => Some(Some(value)),
             Err(wrong) => {
-                let found_text = found.written.as_deref().map(mask::mask);
+                let found_text = found.written.as_deref().map(|text| shown(setting, text));
                 self.faults.push(Fault { source: found.source, found: found_text, wrong });
                 None
             }
@@ -227,8 +229,13 @@ pub(crate) fn effective(
     table::of(reader).map(|setting| match layers.find(setting) {
         None => (setting, None, Source::Default),
         Some(found) => {
-            let shown = found.value.as_ref().ok().or(found.written.as_ref()).map(|text| mask::mask(text));
-            (setting, shown, found.source)
+            let text = found.value.as_ref().ok().or(found.written.as_ref());
+            (setting, text.map(|text| shown(setting, text)), found.source)
         }
     })
+}
+
+/// A value as it may be shown.
+fn shown(setting: &Setting, text: &str) -> String {
+    if setting.secret { mask::MASK.to_owned() } else { mask::mask(text) }
 }

@@ -1,9 +1,13 @@
 //! What a reward platform looks like to us.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use async_trait::async_trait;
-use gauntlet_domain::{Timestamp, catalogue::Reward};
+use aws_lc_rs::digest;
+use gauntlet_domain::{
+    Timestamp,
+    catalogue::{Reward, RewardKind},
+};
 use gauntlet_store::Grant;
 
 /// What a platform can do decides what may be promised.
@@ -17,9 +21,25 @@ pub enum PlatformClass {
     },
     /// It does not take our key, but can be asked whether a grant with our reference was made:
     /// once, after asking.
-    Searchable,
+    Searchable {
+        /// How long after a call was given up its effect may still be missing in the answers.
+        /// Nobody asks before. Too short, and a reward may be handed out twice; too long, and
+        /// players whose answer was lost wait for it.
+        settle: Duration,
+    },
     /// Neither: at most once; what is lost is for an operator.
     Neither,
+}
+
+impl PlatformClass {
+    /// How long it must be left alone after a lost call; zero unless it is searched.
+    #[must_use]
+    pub const fn settle(self) -> Duration {
+        match self {
+            Self::Searchable { settle } => settle,
+            Self::TakesKey { .. } | Self::Neither => Duration::ZERO,
+        }
+    }
 }
 
 /// One grant as a platform sees it.
@@ -64,6 +84,19 @@ impl GrantCall {
             attempt: grant.attempt,
         }
     }
+
+    /// The key in a form that fits everywhere (headers, paths, columns of other people's tables):
+    /// `gr_` and the 64 hexadecimal digits of its SHA-256.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, self.idempotency_key.as_bytes());
+        let mut reference = String::with_capacity(3 + 2 * digest::SHA256_OUTPUT_LEN);
+        reference.push_str("gr_");
+        for byte in digest.as_ref() {
+            let _ = write!(reference, "{byte:02x}");
+        }
+        reference
+    }
 }
 
 /// A platform's answer to one attempt.
@@ -73,8 +106,13 @@ pub enum GrantAnswer {
     Granted,
     /// Refused for good; repeating does not help.
     Refused(String),
-    /// Certainly not carried out; may be repeated.
-    NotDone(String),
+    /// Certainly not carried out; may be repeated, whatever the class.
+    NotDone {
+        /// Why not.
+        why: String,
+        /// The platform asked to wait this long; bounded by whoever read it.
+        retry_after: Option<Duration>,
+    },
     /// May or may not have been carried out.
     Ambiguous(String),
 }
@@ -86,7 +124,7 @@ impl GrantAnswer {
         match self {
             Self::Granted => "granted",
             Self::Refused(_) => "refused",
-            Self::NotDone(_) => "not_done",
+            Self::NotDone { .. } => "not_done",
             Self::Ambiguous(_) => "ambiguous",
         }
     }
@@ -109,12 +147,23 @@ pub trait RewardAdapter: Send + Sync + std::fmt::Debug {
     /// Its name in settings, logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// What the platform can do.
-    fn class(&self) -> PlatformClass;
+    /// What the platform can do with rewards of this kind.
+    fn class(&self, kind: RewardKind) -> PlatformClass;
 
-    /// Sends one attempt. The caller sets the deadline; retries are the caller's too.
+    /// How long it must be left alone after a lost call, whatever the reward.
+    fn settle(&self) -> Duration {
+        [RewardKind::Item, RewardKind::Wallet]
+            .map(|kind| self.class(kind).settle())
+            .into_iter()
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Sends one attempt. The caller sets the deadline and drops the call when it has passed;
+    /// retries are the caller's too.
     async fn grant(&self, call: &GrantCall) -> GrantAnswer;
 
-    /// Asks whether a grant was made. Called for [`PlatformClass::Searchable`] only.
+    /// Asks whether a grant was made. Called for [`PlatformClass::Searchable`] only, and only when
+    /// the last attempt has settled.
     async fn search(&self, call: &GrantCall) -> Search;
 }

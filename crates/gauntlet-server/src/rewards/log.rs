@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gauntlet_domain::catalogue::RewardKind;
 
 use super::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
 
@@ -17,7 +18,7 @@ impl RewardAdapter for LogAdapter {
     }
 
     /// A line that is logged twice has the same key, which is all that anybody can check.
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: RewardKind) -> PlatformClass {
         PlatformClass::TakesKey { key_lifetime: Duration::MAX }
     }
 

@@ -17,12 +17,22 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub(super) enum Step {
     /// It has ended.
     Settle(GrantEnd),
-    /// Try again later, for this reason.
-    Again(String),
+    /// Try again later.
+    Again(Again),
 }
 
-/// What to do with a grant that was taken over after its lease ran out: its last attempt may have
-/// been carried out.
+/// Trying again later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Why.
+    pub(super) why: String,
+    /// Not before this time has passed, whatever the backoff says.
+    pub(super) least: Duration,
+    /// Whether some attempt so far may have been carried out.
+    pub(super) in_doubt: bool,
+}
+
+/// What to do with a grant that was taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Recovery {
     /// Send it again.
@@ -33,32 +43,39 @@ pub(super) enum Recovery {
     Settle(GrantEnd),
 }
 
-/// After the platform has answered an attempt.
-pub(super) fn after_answer(class: PlatformClass, answer: GrantAnswer) -> Step {
+/// After the platform has answered an attempt. `in_doubt`: an attempt before this one may have been
+/// carried out.
+///
+/// What is certainly not carried out may be repeated at every platform. A doubt stays for good: it
+/// ends with the grant.
+pub(super) fn after_answer(class: PlatformClass, answer: GrantAnswer, in_doubt: bool) -> Step {
     match (answer, class) {
         (GrantAnswer::Granted, _) => Step::Settle(GrantEnd::Granted),
         (GrantAnswer::Refused(why), _) => Step::Settle(GrantEnd::Refused(why)),
-        (GrantAnswer::NotDone(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable)
-        | (GrantAnswer::Ambiguous(why), PlatformClass::TakesKey { .. } | PlatformClass::Searchable) => {
-            Step::Again(why)
+        (GrantAnswer::NotDone { why, retry_after }, _) => {
+            Step::Again(Again { why, least: retry_after.unwrap_or_default(), in_doubt })
         }
-        // A later attempt could not tell this one apart from one that was lost.
-        (GrantAnswer::NotDone(why) | GrantAnswer::Ambiguous(why), PlatformClass::Neither) => {
-            Step::Settle(GrantEnd::Uncertain(why))
+        (GrantAnswer::Ambiguous(why), PlatformClass::TakesKey { .. }) => {
+            Step::Again(Again { why, least: Duration::ZERO, in_doubt: true })
         }
+        (GrantAnswer::Ambiguous(why), PlatformClass::Searchable { settle }) => {
+            Step::Again(Again { why, least: settle, in_doubt: true })
+        }
+        (GrantAnswer::Ambiguous(why), PlatformClass::Neither) => Step::Settle(GrantEnd::Uncertain(why)),
     }
 }
 
 /// After a grant was taken over whose first attempt was `age` ago.
-pub(super) fn after_takeover(class: PlatformClass, age: Duration) -> Recovery {
+pub(super) fn after_takeover(class: PlatformClass, in_doubt: bool, age: Duration) -> Recovery {
     match class {
+        _ if !in_doubt => Recovery::Send,
         PlatformClass::TakesKey { key_lifetime } if age < key_lifetime.saturating_sub(KEY_MARGIN) => {
             Recovery::Send
         }
         PlatformClass::TakesKey { .. } => {
             Recovery::Settle(GrantEnd::Uncertain("the platform may have forgotten the key".into()))
         }
-        PlatformClass::Searchable => Recovery::Search,
+        PlatformClass::Searchable { .. } => Recovery::Search,
         PlatformClass::Neither => {
             Recovery::Settle(GrantEnd::Uncertain("the answer to the only attempt was lost".into()))
         }
@@ -70,7 +87,7 @@ pub(super) fn after_search(search: Search) -> Option<Step> {
     match search {
         Search::Found => Some(Step::Settle(GrantEnd::Granted)),
         Search::NotFound => None,
-        Search::Unanswered(why) => Some(Step::Again(why)),
+        Search::Unanswered(why) => Some(Step::Again(Again { why, least: Duration::ZERO, in_doubt: true })),
     }
 }
 
@@ -86,39 +103,44 @@ mod tests {
     use super::*;
 
     const KEYED: PlatformClass = PlatformClass::TakesKey { key_lifetime: Duration::from_secs(86_400) };
+    const SEARCHABLE: PlatformClass = PlatformClass::Searchable { settle: Duration::from_secs(30) };
 
     #[test]
     fn an_answer_leads_to_the_step_that_its_class_allows() {
-        let again = |why: &str| Step::Again(why.into());
-        let uncertain = |why: &str| Step::Settle(GrantEnd::Uncertain(why.into()));
-        for class in [KEYED, PlatformClass::Searchable, PlatformClass::Neither] {
-            assert_eq!(after_answer(class, GrantAnswer::Granted), Step::Settle(GrantEnd::Granted));
-            let refused = after_answer(class, GrantAnswer::Refused("r".into()));
-            assert_eq!(refused, Step::Settle(GrantEnd::Refused("r".into())));
-        }
-        for (class, not_done, ambiguous) in [
-            (KEYED, again("x"), again("x")),
-            (PlatformClass::Searchable, again("x"), again("x")),
-            (PlatformClass::Neither, uncertain("x"), uncertain("x")),
-        ] {
-            assert_eq!(after_answer(class, GrantAnswer::NotDone("x".into())), not_done, "{class:?}");
-            assert_eq!(after_answer(class, GrantAnswer::Ambiguous("x".into())), ambiguous, "{class:?}");
+        let again = |least, in_doubt| {
+            Step::Again(Again { why: "x".into(), least: Duration::from_secs(least), in_doubt })
+        };
+        let not_done = || GrantAnswer::NotDone { why: "x".into(), retry_after: Some(Duration::from_secs(9)) };
+        let uncertain = Step::Settle(GrantEnd::Uncertain("x".into()));
+        for (class, ambiguous) in
+            [(KEYED, again(0, true)), (SEARCHABLE, again(30, true)), (PlatformClass::Neither, uncertain)]
+        {
+            for in_doubt in [false, true] {
+                let step = |answer| after_answer(class, answer, in_doubt);
+                assert_eq!(step(GrantAnswer::Granted), Step::Settle(GrantEnd::Granted));
+                let refused = step(GrantAnswer::Refused("r".into()));
+                assert_eq!(refused, Step::Settle(GrantEnd::Refused("r".into())));
+                assert_eq!(step(not_done()), again(9, in_doubt), "{class:?}: a doubt stays");
+                assert_eq!(step(GrantAnswer::Ambiguous("x".into())), ambiguous, "{class:?}");
+            }
         }
     }
 
     #[test]
     fn a_lost_attempt_is_repeated_only_where_that_is_safe() {
         let day = Duration::from_secs(86_400);
-        assert_eq!(after_takeover(KEYED, Duration::from_secs(60)), Recovery::Send);
-        assert!(matches!(
-            after_takeover(KEYED, day.saturating_sub(KEY_MARGIN)),
-            Recovery::Settle(GrantEnd::Uncertain(_))
-        ));
-        assert_eq!(after_takeover(PlatformClass::Searchable, day), Recovery::Search);
-        let lost = after_takeover(PlatformClass::Neither, Duration::ZERO);
-        assert!(matches!(lost, Recovery::Settle(GrantEnd::Uncertain(_))));
+        for class in [KEYED, SEARCHABLE, PlatformClass::Neither] {
+            assert_eq!(after_takeover(class, false, 9 * day), Recovery::Send, "nothing was carried out");
+        }
+        let uncertain = |recovery| matches!(recovery, Recovery::Settle(GrantEnd::Uncertain(_)));
+        assert_eq!(after_takeover(KEYED, true, Duration::from_secs(60)), Recovery::Send);
+        assert!(uncertain(after_takeover(KEYED, true, day.saturating_sub(KEY_MARGIN))));
+        assert_eq!(after_takeover(SEARCHABLE, true, day), Recovery::Search);
+        assert!(uncertain(after_takeover(PlatformClass::Neither, true, Duration::ZERO)));
         assert_eq!(after_search(Search::NotFound), None);
         assert_eq!(after_search(Search::Found), Some(Step::Settle(GrantEnd::Granted)));
+        let again = after_search(Search::Unanswered("x".into()));
+        assert!(matches!(again, Some(Step::Again(Again { in_doubt: true, .. }))));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl RewardAdapter for Scripted {
     fn name(&self) -> &'static str {
         "scripted"
     }
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: catalogue::RewardKind) -> PlatformClass {
         self.class
     }
     async fn grant(&self, call: &GrantCall) -> GrantAnswer {
@@ -48,12 +48,43 @@ impl RewardAdapter for Scripted {
     }
 }
 
+mod kit;
+
 const KEYED: PlatformClass = PlatformClass::TakesKey { key_lifetime: Duration::MAX };
 
 const CATALOGUE: &str = r#"{"challenges":[{"challengeId":"c","name":"C","goals":[{
     "goalId":"g","name":"G","type":"absolute","eventSource":"statistic","defaultAssigned":true,
     "requirement":{"statCode":"wins","operator":">=","targetValue":1},
     "reward":{"type":"ITEM","rewardId":"sword","quantity":2}}]}]}"#;
+
+/// A player `p` whose goal is completed, and the way to claim its reward.
+async fn claimable(
+    adapter: Arc<dyn RewardAdapter>,
+    deadline: Duration,
+) -> (Arc<Core>, Arc<FixedClock>, Rewards) {
+    let store = Arc::new(MemoryStore::new());
+    let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
+    let numbers = store.intern_goals(&["g".to_owned()]).await.unwrap();
+    let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let core = Arc::new(Core::new(CoreParts {
+        store,
+        catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
+        clock: clock.clone(),
+        random: Arc::new(SeededRandom::new(7)),
+        metrics: Arc::new(Metrics::new()),
+        namespace: "n".into(),
+        late_window: Duration::from_secs(600),
+        grant_deadline: deadline,
+        grant_settle: adapter.settle(),
+    }));
+    let shards = Shards::start(core.clone(), Limits::default(), &Tasks::new());
+    let rewards = Rewards::new(core.clone(), shards.clone(), adapter, Tasks::new());
+    shards.call(core.key("p"), Command::Initialize).await.unwrap();
+    let what = EventWhat::Stat { code: "wins".into(), value: 1.0, increment: 0.0 };
+    let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: "1".into() };
+    shards.event(core.key("p"), Event { what, key, at: core.now() }).await.unwrap();
+    (core, clock, rewards)
+}
 
 struct Rig {
     core: Arc<Core>,
@@ -65,20 +96,6 @@ struct Rig {
 impl Rig {
     /// A player `p` whose goal is completed, and a platform.
     async fn new(class: PlatformClass, answers: &[GrantAnswer], pause: Duration) -> Self {
-        let store = Arc::new(MemoryStore::new());
-        let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
-        let numbers = store.intern_goals(&["g".to_owned()]).await.unwrap();
-        let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let core = Arc::new(Core::new(CoreParts {
-            store,
-            catalogue: Arc::new(Catalogue::new(definition, 1, &numbers).unwrap()),
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(7)),
-            metrics: Arc::new(Metrics::new()),
-            namespace: "n".into(),
-            late_window: Duration::from_secs(600),
-            grant_deadline: Duration::from_millis(200),
-        }));
         let platform = Arc::new(Scripted {
             class,
             answers: Mutex::new(answers.iter().cloned().collect()),
@@ -87,12 +104,7 @@ impl Rig {
             searched: AtomicUsize::new(0),
             pause,
         });
-        let shards = Shards::start(core.clone(), Limits::default(), &Tasks::new());
-        let rewards = Rewards::new(core.clone(), shards.clone(), platform.clone(), Tasks::new());
-        shards.call(core.key("p"), Command::Initialize).await.unwrap();
-        let what = EventWhat::Stat { code: "wins".into(), value: 1.0, increment: 0.0 };
-        let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: "1".into() };
-        shards.event(core.key("p"), Event { what, key, at: core.now() }).await.unwrap();
+        let (core, clock, rewards) = claimable(platform.clone(), Duration::from_millis(200)).await;
         Self { core, clock, platform, rewards }
     }
 
@@ -105,10 +117,10 @@ impl Rig {
     async fn recover(&self) -> usize {
         self.clock.set(self.clock.now().plus_millis(120_000));
         let since = Instant::now();
-        let due = self.rewards.take_over().await;
+        let (due, _more) = self.rewards.take_over().await;
         let taken = due.len();
-        for grant in due {
-            self.rewards.resume(grant, since).await;
+        for due in due {
+            self.rewards.resume(due, since).await;
         }
         taken
     }
@@ -182,7 +194,9 @@ async fn silence_counts_as_an_answer_that_was_lost() {
 async fn a_searchable_platform_is_asked_before_anything_is_repeated() {
     for (found, calls) in [(Search::Found, 1), (Search::NotFound, 2)] {
         let lost = GrantAnswer::Ambiguous("reply lost".into());
-        let rig = Rig::new(PlatformClass::Searchable, &[lost], Duration::ZERO).await;
+        let rig =
+            Rig::new(PlatformClass::Searchable { settle: Duration::from_secs(30) }, &[lost], Duration::ZERO)
+                .await;
         rig.platform.searches.lock().unwrap().push_back(found.clone());
         assert_eq!(rig.claim().await, Err(Reason::RewardPending));
         assert_eq!(rig.recover().await, 1);
@@ -203,12 +217,16 @@ async fn what_can_be_neither_keyed_nor_searched_is_never_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_grant_whose_lease_came_late_is_left_to_recovery() {
-    let rig =
-        Rig::new(PlatformClass::Searchable, &[GrantAnswer::NotDone("busy".into())], Duration::ZERO).await;
+    let rig = Rig::new(
+        PlatformClass::Searchable { settle: Duration::ZERO },
+        &[GrantAnswer::Ambiguous("lost".into())],
+        Duration::ZERO,
+    )
+    .await;
     assert_eq!(rig.claim().await, Err(Reason::RewardPending));
     rig.clock.set(rig.clock.now().plus_millis(120_000));
     let since = Instant::now();
-    let due = rig.rewards.take_over().await.pop().expect("a due grant");
+    let due = rig.rewards.take_over().await.0.pop().expect("a due grant");
     // The store confirmed the lease so late that somebody else may hold the grant by now.
     tokio::time::advance(Duration::from_secs(4)).await;
     rig.rewards.resume(due, since).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gauntlet_store::Grant;
+use gauntlet_store::{DueGrant, Grant};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use crate::core::Chain;
 /// How often it looks. With the lease, this decides how long a player waits for a reward whose
 /// sender has died.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many grants it takes over at a time. All of them are sent at once, because their leases run.
+/// How many grants it takes over at a time, if breaker and budget let it. All of them are sent at once, because their leases run.
 const TAKEN: u32 = 16;
 
 /// Looks for grants to take over until it is told to stop. What it has taken over it finishes.
@@ -29,39 +29,53 @@ pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
         }
         let since = Instant::now();
-        let taken = rewards.take_over().await;
-        let more = taken.len() >= TAKEN as usize;
+        let (taken, more) = rewards.take_over().await;
         pause = if more { Duration::ZERO } else { INTERVAL };
-        join_all(taken.into_iter().map(|grant| rewards.resume(grant, since))).await;
+        join_all(taken.into_iter().map(|due| rewards.resume(due, since))).await;
         rewards.report().await;
     }
 }
 
 impl Rewards {
-    pub(super) async fn take_over(&self) -> Vec<Grant> {
-        let taken = self.core.store().take_due_grants(self.core.now(), &self.core.lease(), TAKEN).await;
-        taken.unwrap_or_else(|error| {
+    /// Takes over what is due and may be sent now. Answers also whether there may be more.
+    pub(super) async fn take_over(&self) -> (Vec<DueGrant>, bool) {
+        let now = self.core.now();
+        let (allowed, refused) = self.governor.retries(TAKEN, now);
+        let taken = if allowed == 0 {
+            Ok(Vec::new())
+        } else {
+            self.core.store().take_due_grants(now, &self.core.lease(), allowed).await
+        };
+        let taken = taken.unwrap_or_else(|error| {
             tracing::warn!(error = %Chain(&error), "due grants could not be read");
             Vec::new()
-        })
+        });
+        let used = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+        self.governor.unused(allowed.saturating_sub(used));
+        if used == allowed {
+            // As many as there was room for: the others that a round may take wait for the budget.
+            self.core.metrics().grants_held_back(self.adapter.name(), "budget", refused);
+        }
+        (taken, used >= TAKEN)
     }
 
     /// Goes on with a grant that was taken over under a lease asked for at `since`.
-    pub(super) async fn resume(&self, grant: Grant, since: Instant) {
-        tracing::info!(goal = grant.goal_id, attempt = grant.attempt, "taking a grant over");
+    pub(super) async fn resume(&self, due: DueGrant, since: Instant) {
+        let DueGrant { grant, in_doubt } = due;
+        tracing::info!(goal = grant.goal_id, attempt = grant.attempt, in_doubt, "taking a grant over");
         let age = self.core.now().since(grant.created_at);
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-        let step = match after_takeover(self.adapter.class(), age) {
+        let step = match after_takeover(self.adapter.class(grant.reward.kind), in_doubt, age) {
             Recovery::Send => None,
             Recovery::Settle(end) => Some(Step::Settle(end)),
             Recovery::Search => after_search(self.search(&grant).await),
         };
         // What goes wrong is logged and stays due.
         let _told = match step {
-            None => self.send(&grant, since).await,
+            None => self.send(&grant, in_doubt, since).await,
             Some(Step::Settle(end)) => self.settle(&grant, end).await,
-            Some(Step::Again(why)) => {
-                self.put_off(&grant, why).await;
+            Some(Step::Again(again)) => {
+                self.put_off(&grant, again).await;
                 Ok(())
             }
         };
@@ -69,9 +83,16 @@ impl Rewards {
 
     /// Asks the platform, with a deadline, whether a grant was made.
     async fn search(&self, grant: &Grant) -> Search {
+        if self.governor.allow(self.core.now()).is_err() {
+            self.core.metrics().grants_held_back(self.adapter.name(), "breaker", 1);
+            return Search::Unanswered("the platform is left alone after failures".into());
+        }
         let call = GrantCall::of(grant);
         let found = tokio::time::timeout(self.core.grant_deadline(), self.adapter.search(&call)).await;
-        found.unwrap_or_else(|_| Search::Unanswered("no answer in time".into()))
+        let found = found.unwrap_or_else(|_| Search::Unanswered("no answer in time".into()));
+        self.governor.searched(&found, self.core.now());
+        self.tell_breaker();
+        found
     }
 
     /// Tells how many grants wait and since when.

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{EventWhat, GoalNumber, ReceiptKey, Status, Timestamp, catalogue};
 use gauntlet_store::{
-    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus, Retry,
-    Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus,
+    Retry, Store, Write, Written,
 };
 
 use super::*;
@@ -86,7 +86,12 @@ impl Store for FaultyStore {
     async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
         self.inner.update_locked(player, decide).await
     }
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         self.inner.take_due_grants(now, lease, limit).await
     }
     async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
@@ -160,6 +165,7 @@ impl Rig {
             namespace: "test".into(),
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(1),
+            grant_settle: Duration::ZERO,
         }));
         let tasks = Tasks::new();
         let limits = Limits { shards: 1, ..Limits::default() };

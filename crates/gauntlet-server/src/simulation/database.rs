@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, Timestamp};
 use gauntlet_store::{
-    Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PlayerKey, PoolStatus,
-    Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PlayerKey,
+    PoolStatus, Retry, Store, Write, Written,
 };
 use tokio::{sync::oneshot, time::sleep};
 
@@ -298,11 +298,16 @@ impl Store for Connection {
         self.perform("player.update_locked", what, true, work).await
     }
 
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Grant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        limit: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         let lease = lease.clone();
         let work = move |database: Arc<Database>, _| async move {
             let taken = database.inner.take_due_grants(now, &lease, limit).await?;
-            for grant in &taken {
+            for DueGrant { grant, .. } in &taken {
                 database.trace.note(format_args!("  taken over: {:?} attempt {}", grant.id, grant.attempt));
             }
             Ok(taken)

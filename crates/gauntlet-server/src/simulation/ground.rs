@@ -170,7 +170,8 @@ impl Profile {
         let dice = Dice::new(seed, "profile");
         let class = match seed % 3 {
             0 => PlatformClass::TakesKey { key_lifetime: Duration::from_secs(86_400) },
-            1 => PlatformClass::Searchable,
+            // It says itself while a call is still on its way.
+            1 => PlatformClass::Searchable { settle: Duration::ZERO },
             _ => PlatformClass::Neither,
         };
         // One in four: more than a fifth of any number of seeds.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use gauntlet_domain::catalogue::RewardKind;
 use gauntlet_store::{GrantFilter, PlayerKey, Store};
 use tokio::time::sleep;
 
@@ -130,7 +131,7 @@ impl Platform {
         match if trouble { self.dice.below(5) } else { 5 } {
             0 => {
                 sleep(pause).await;
-                GrantAnswer::NotDone("busy".into())
+                GrantAnswer::NotDone { why: "busy".into(), retry_after: None }
             }
             1 => {
                 sleep(pause).await;
@@ -167,7 +168,7 @@ impl RewardAdapter for Platform {
         "simulated"
     }
 
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: RewardKind) -> PlatformClass {
         self.class
     }
 
@@ -185,7 +186,7 @@ impl RewardAdapter for Platform {
 
     /// As the contract asks: "not found" is said only while no attempt is on its way.
     async fn search(&self, call: &GrantCall) -> Search {
-        if self.class != PlatformClass::Searchable {
+        if !matches!(self.class, PlatformClass::Searchable { .. }) {
             self.trace.fault("a platform was searched that cannot be");
         }
         sleep(self.pause()).await;

@@ -5,7 +5,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{load::get, session::Session, types::PgTime};
 use crate::{
-    contract::{Error, Grant, GrantFilter, GrantState, Lease, Retry},
+    contract::{DueGrant, Error, Grant, GrantFilter, GrantState, Lease, Retry},
     rows::{self, GRANT_COLUMNS, GrantRow},
 };
 
@@ -15,34 +15,37 @@ pub(super) async fn take_due(
     now: Timestamp,
     lease: &Lease,
     limit: u32,
-) -> Result<Vec<Grant>, Error> {
+) -> Result<Vec<DueGrant>, Error> {
     let columns: Vec<String> = GRANT_COLUMNS.split(", ").map(|name| format!("g.{name}")).collect();
     let sql = format!(
-        "WITH due AS MATERIALIZED (SELECT player, namespace, goal, cycle, epoch, lease_until FROM reward_grant \
+        "WITH due AS MATERIALIZED (SELECT player, namespace, goal, cycle, epoch, lease_until, lease_owner FROM reward_grant \
          WHERE state = '{sending}' AND lease_until <= $1::timestamptz ORDER BY lease_until LIMIT $2::bigint \
          FOR UPDATE SKIP LOCKED) \
          UPDATE reward_grant g SET attempt = g.attempt + 1, lease_owner = $3::text, \
          lease_until = $4::timestamptz, updated_at = $1::timestamptz FROM due \
          WHERE g.player = ANY (ARRAY[due.player]) AND g.namespace = due.namespace AND g.goal = due.goal \
          AND g.cycle = due.cycle AND g.epoch = due.epoch \
-         RETURNING {columns}, due.lease_until",
+         RETURNING {columns}, due.lease_until, due.lease_owner",
         sending = GrantState::Sending.as_str(),
         columns = columns.join(", "),
     );
     let params: [&(dyn ToSql + Sync); 4] =
         [&PgTime(now), &i64::from(limit), &lease.owner, &PgTime(lease.until)];
     let taken = session.write(&sql, &params).await?;
-    let mut taken: Vec<(Timestamp, GrantRow)> = taken
+    let mut taken: Vec<(Timestamp, GrantRow, Option<String>)> = taken
         .iter()
-        .map(|row| Ok((get::<PgTime>(row, columns.len(), session)?.0, grant_row(row, session)?)))
+        .map(|row| {
+            let due = get::<PgTime>(row, columns.len(), session)?.0;
+            Ok((due, grant_row(row, session)?, get(row, columns.len() + 1, session)?))
+        })
         .collect::<Result<_, Error>>()?;
-    taken.sort_by_key(|(due, row)| (*due, row.created_at));
-    Ok(rows::readable(taken.into_iter().map(|(_, row)| row).collect()))
+    taken.sort_by_key(|(due, row, _)| (*due, row.created_at));
+    Ok(rows::readable(taken.into_iter().map(|(_, row, owner)| (row, owner))))
 }
 
 pub(super) async fn retry(session: &mut Session, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
     let sql = format!(
-        "UPDATE reward_grant SET lease_owner = '', lease_until = $1::timestamptz, reason = $2::text, \
+        "UPDATE reward_grant SET lease_owner = CASE WHEN $10::boolean THEN lease_owner ELSE '' END, lease_until = $1::timestamptz, reason = $2::text, \
          updated_at = $3::timestamptz WHERE player = $4::text AND namespace = $5::text \
          AND goal = $6::integer AND cycle = $7::bigint AND epoch = $8::bigint AND attempt = $9::bigint \
          AND state = '{}' RETURNING 1",
@@ -62,6 +65,7 @@ pub(super) async fn retry(session: &mut Session, retry: &Retry, now: Timestamp) 
                 &i64::from(key.cycle),
                 &i64::from(key.epoch),
                 &i64::from(retry.attempt),
+                &retry.in_doubt,
             ],
         )
         .await?;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::connection::failure;
 use crate::{
-    contract::{Error, Grant, GrantFilter, Lease, Retry},
+    contract::{DueGrant, Error, Grant, GrantFilter, Lease, Retry},
     rows::{self, GRANT_COLUMNS, GrantRow},
 };
 
@@ -14,8 +14,8 @@ pub(super) fn take_due(
     now: Timestamp,
     lease: &Lease,
     limit: u32,
-) -> Result<Vec<Grant>, Error> {
-    let take = || -> rusqlite::Result<Vec<GrantRow>> {
+) -> Result<Vec<DueGrant>, Error> {
+    let take = || -> rusqlite::Result<Vec<(GrantRow, Option<String>)>> {
         // Reading and writing need no more care: there is one writer.
         let sql = format!(
             "SELECT {GRANT_COLUMNS} FROM reward_grant WHERE state = 'sending' AND lease_until <= ?1 \
@@ -29,9 +29,10 @@ pub(super) fn take_due(
             "UPDATE reward_grant SET attempt = ?6, lease_owner = ?7, lease_until = ?8, updated_at = ?9 \
              WHERE player = ?1 AND namespace = ?2 AND goal = ?3 AND cycle = ?4 AND epoch = ?5",
         )?;
+        let mut owners = Vec::with_capacity(due.len());
         for row in &mut due {
             row.attempt += 1;
-            row.lease_owner = Some(lease.owner.clone());
+            owners.push(row.lease_owner.replace(lease.owner.clone()));
             row.lease_until = Some(lease.until);
             row.updated_at = now;
             update.execute(params![
@@ -46,7 +47,7 @@ pub(super) fn take_due(
                 now.millis(),
             ])?;
         }
-        Ok(due)
+        Ok(due.into_iter().zip(owners).collect())
     };
     Ok(rows::readable(take().map_err(|error| failure("grant.take_due", error))?))
 }
@@ -56,7 +57,7 @@ pub(super) fn retry(connection: &Connection, retry: &Retry, now: Timestamp) -> R
     let update = || -> rusqlite::Result<usize> {
         connection
             .prepare_cached(
-                "UPDATE reward_grant SET lease_owner = '', lease_until = ?1, reason = ?2, updated_at = ?3 \
+                "UPDATE reward_grant SET lease_owner = CASE WHEN ?10 THEN lease_owner ELSE '' END, lease_until = ?1, reason = ?2, updated_at = ?3 \
                  WHERE player = ?4 AND namespace = ?5 AND goal = ?6 AND cycle = ?7 AND epoch = ?8 \
                  AND attempt = ?9 AND state = 'sending'",
             )?
@@ -70,6 +71,7 @@ pub(super) fn retry(connection: &Connection, retry: &Retry, now: Timestamp) -> R
                 key.cycle,
                 key.epoch,
                 retry.attempt,
+                retry.in_doubt,
             ])
     };
     update().map(|changed| changed == 1).map_err(|error| failure("grant.retry", error))

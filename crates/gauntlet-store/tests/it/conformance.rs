@@ -53,6 +53,7 @@ on_every_back_end! {
         are_taken_over_when_the_lease_ends,
         are_taken_once_by_callers_that_race,
         are_given_back_to_be_tried_later,
+        say_whether_an_attempt_left_doubt,
         end_with_their_result,
         are_listed_by_player_and_state,
         ordered_twice_are_rejected,

@@ -9,7 +9,7 @@ use gauntlet_server::{
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
     net::NetOptions,
-    rewards::{LogAdapter, RewardAdapter},
+    rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
     shards::Limits,
 };
 
@@ -18,7 +18,7 @@ use crate::{
     cli::ServeArgs,
     logging,
     output::{Failure, chain},
-    settings::{Refused, Rewards, ServeSettings, Sign, StoreChoice, one_process, sign_in},
+    settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, sign_in},
 };
 
 /// Serves until it is told to stop.
@@ -58,7 +58,7 @@ async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Resu
     let parts = Parts {
         store: opened.store,
         catalogue: prepared,
-        adapter: adapter(settings.rewards),
+        adapter: adapter(&settings.rewards.platform)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
@@ -97,6 +97,7 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         roles: Roles { api, events, worker },
         auth,
         late_window: settings.late_window,
+        grant_deadline: settings.rewards.deadline,
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
@@ -113,10 +114,17 @@ fn limits(store: &StoreChoice) -> Limits {
     }
 }
 
-fn adapter(rewards: Rewards) -> Arc<dyn RewardAdapter> {
-    match rewards {
-        Rewards::Log => Arc::new(LogAdapter),
-    }
+fn adapter(platform: &Platform) -> Result<Arc<dyn RewardAdapter>, Failure> {
+    let failed = |error: SetUpError| Failure::caused("cannot set up the reward client", &error);
+    Ok(match platform {
+        Platform::Log => Arc::new(LogAdapter),
+        Platform::Webhook(config) => {
+            Arc::new(WebhookAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
+        }
+        Platform::Ags(config) => {
+            Arc::new(AgsAdapter::new(config.clone(), Arc::new(SystemClock)).map_err(failed)?)
+        }
+    })
 }
 
 fn tell_catalogue(name: &str, version: u32, definition: &Definition) {

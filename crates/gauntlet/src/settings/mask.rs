@@ -1,7 +1,7 @@
 //! Secrets stay out of logs and messages.
 
 /// What stands in the place of a secret.
-const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// A database URL, or what was meant to be one, without its passwords.
 ///

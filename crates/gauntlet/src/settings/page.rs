@@ -81,7 +81,8 @@ const NOTES: &str = "
 - `DB_HOST`, `DB_USER` and `DB_NAME` together make a PostgreSQL store, with `DB_PASSWORD`, `DB_PORT` (5432) and
   `DB_SSLMODE` (disable); they are written as they are, without percent-encoding. One of them without the others is refused.
 - `PLUGIN_GRPC_SERVER_AUTH_ENABLED`: false means mock sign-in; true is refused until this service can check tokens.
-- `REWARD_CLIENT_MODE`: mock means log; others are refused until there are real reward clients.
+- `REWARD_CLIENT_MODE`: mock means log, real means ags; `AB_BASE_URL`, `AB_CLIENT_ID`, `AB_CLIENT_SECRET` and
+  `AB_NAMESPACE` go with it. What the platforms must be able to do stands in [rewards.md](rewards.md).
 - `LOG_LEVEL` may also be warning, fatal or panic.
 - **Mock sign-in** is taken for granted only by the bare default: every address on loopback, SQLite, the log adapter,
   nothing said about sign-in. Elsewhere it has to be named, and beside real rewards allowed by

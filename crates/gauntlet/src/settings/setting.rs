@@ -27,6 +27,8 @@ pub(crate) struct Setting {
     pub(crate) commands: &'static [Reader],
     /// Whether the flag alone means "true".
     pub(crate) switch: bool,
+    /// Whether its value is never shown.
+    pub(crate) secret: bool,
 }
 
 /// A command that reads settings.

@@ -20,7 +20,11 @@ const ROW: Setting = Setting {
     help: "",
     commands: SERVE,
     switch: false,
+    secret: false,
 };
+
+mod rewards;
+pub(crate) use rewards::*;
 
 /// Where players are stored.
 pub(crate) static STORE: Setting = Setting {
@@ -152,30 +156,6 @@ pub(crate) static AUTH: Setting = Setting {
     ..ROW
 };
 
-/// Who hands rewards out.
-pub(crate) static REWARDS: Setting = Setting {
-    key: "rewards",
-    flag: "rewards",
-    env: "GAUNTLET_REWARDS",
-    legacy: Legacy::Translated("REWARD_CLIENT_MODE", values::reward_client_mode),
-    default: Some("log"),
-    value: "log",
-    help: "Who hands rewards out; log writes them to the log and hands out nothing",
-    ..ROW
-};
-
-/// The second switch for mock sign-in beside a real reward client.
-pub(crate) static ALLOW_MOCK_WITH_REAL_REWARDS: Setting = Setting {
-    key: "allow-mock-with-real-rewards",
-    flag: "allow-mock-with-real-rewards",
-    env: "GAUNTLET_ALLOW_MOCK_WITH_REAL_REWARDS",
-    default: Some("false"),
-    value: "true|false",
-    help: "Start with mock sign-in although rewards are real: anybody can claim anything as anybody",
-    switch: true,
-    ..ROW
-};
-
 /// Which parts run in this process.
 pub(crate) static ROLES: Setting = Setting {
     key: "roles",
@@ -295,7 +275,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 23] = [
+pub(crate) static ALL: [&Setting; 35] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -307,6 +287,18 @@ pub(crate) static ALL: [&Setting; 23] = [
     &AUTH,
     &REWARDS,
     &ALLOW_MOCK_WITH_REAL_REWARDS,
+    &REWARD_DEADLINE,
+    &WEBHOOK_URL,
+    &WEBHOOK_SECRET,
+    &WEBHOOK_CLASS,
+    &WEBHOOK_KEY_LIFETIME,
+    &WEBHOOK_SEARCH_URL,
+    &WEBHOOK_SETTLE,
+    &AGS_URL,
+    &AGS_CLIENT_ID,
+    &AGS_CLIENT_SECRET,
+    &AGS_GRANTS,
+    &AGS_KEY_LIFETIME,
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,

@@ -134,7 +134,7 @@ fn every_fault_is_told_with_its_source() {
              info,gauntlet_store=debug",
             "--http: found \"8000\"; allowed: an address with a port, such as 127.0.0.1:8000 or [::1]:8000",
             "PLUGIN_GRPC_SERVER_AUTH_ENABLED: found \"maybe\"; allowed: true, 1, yes, on, or false, 0, no, off",
-            "--rewards: found \"lgo\"; allowed: log",
+            "--rewards: found \"lgo\"; allowed: log, webhook, ags",
             "GAUNTLET_ROLES: found \"api,evnts\"; allowed: one or more of api, events, worker, with commas between them",
         ]
     );
@@ -146,9 +146,8 @@ fn every_fault_is_told_with_its_source() {
 fn what_comes_later_is_refused_with_words_that_say_so() {
     for (name, value, expected) in [
         ("GAUNTLET_AUTH", "jwt", "allowed: mock; jwt comes with a later release"),
-        ("GAUNTLET_REWARDS", "webhook", "allowed: log; webhook comes with a later release"),
+        ("GAUNTLET_REWARDS", "webhok", "allowed: log, webhook, ags"),
         ("PLUGIN_GRPC_SERVER_AUTH_ENABLED", "TRUE", "(auth jwt) comes with a later release"),
-        ("REWARD_CLIENT_MODE", "real", "real reward clients come with a later release"),
     ] {
         let [message] = &faults(&layers(&[], &[(name, value)], ""))[..] else { panic!("one fault") };
         assert!(message.starts_with(&format!("{name}: found {value:?}; ")), "{message}");

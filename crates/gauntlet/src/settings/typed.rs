@@ -5,8 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     Fault, Layers, Reading,
     guard::AuthFacts,
+    rewards::RewardSettings,
     table,
-    values::{self, Auth, LogFormat, Rewards, Roles, StoreChoice},
+    values::{self, Auth, LogFormat, Roles, StoreChoice},
 };
 
 /// How to reach the store.
@@ -53,7 +54,7 @@ pub(crate) struct ServeSettings {
     /// What was said about sign-in.
     pub(crate) auth: Option<Auth>,
     /// Who hands rewards out.
-    pub(crate) rewards: Rewards,
+    pub(crate) rewards: RewardSettings,
     /// The second switch for mock sign-in.
     pub(crate) allow_mock_with_real_rewards: bool,
     /// What runs in this process.
@@ -100,7 +101,7 @@ impl ServeSettings {
         let base_path = reading.required(&table::BASE_PATH, values::base_path);
         let namespace = reading.required(&table::NAMESPACE, values::id);
         let auth = reading.optional(&table::AUTH, values::auth);
-        let rewards = reading.required(&table::REWARDS, values::rewards);
+        let rewards = RewardSettings::of(&mut reading);
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
         let roles = reading.required(&table::ROLES, values::roles);
         let late_window = reading.required(&table::LATE_WINDOW, values::duration);

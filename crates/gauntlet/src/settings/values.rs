@@ -10,6 +10,9 @@ use gauntlet_domain::Timestamp;
 
 use super::{mask::mask, suggest::nearest};
 
+mod rewards;
+pub(crate) use rewards::*;
+
 /// Why a text is not a value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrong {
@@ -186,39 +189,6 @@ pub(crate) fn auth_enabled(text: &str) -> Result<String, Wrong> {
         Err(Wrong::allowed("false; checking tokens (auth jwt) comes with a later release"))
     } else {
         Ok("mock".to_owned())
-    }
-}
-
-/// Who hands rewards out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rewards {
-    /// Nobody: they are written to the log.
-    Log,
-}
-
-impl Rewards {
-    /// Whether players get anything of value.
-    pub(crate) const fn are_real(self) -> bool {
-        match self {
-            Self::Log => false,
-        }
-    }
-}
-
-/// Who hands rewards out, as named.
-pub(crate) fn rewards(text: &str) -> Result<Rewards, Wrong> {
-    match text {
-        "log" => Ok(Rewards::Log),
-        "webhook" | "accelbyte" => Err(Wrong::allowed(format!("log; {text} comes with a later release"))),
-        other => Err(Wrong::one_of(other, &["log"])),
-    }
-}
-
-/// The older name of who hands rewards out.
-pub(crate) fn reward_client_mode(text: &str) -> Result<String, Wrong> {
-    match text.to_ascii_lowercase().as_str() {
-        "mock" => Ok("log".to_owned()),
-        _ => Err(Wrong::allowed("mock; real reward clients come with a later release")),
     }
 }
 

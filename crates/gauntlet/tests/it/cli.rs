@@ -85,9 +85,9 @@ fn a_wrong_value_is_told_with_its_source() {
          them\nhint: did you mean events?\n",
     );
     assert_refused(
-        &run_with(&["serve", "--auth", "jwt"], &[("REWARD_CLIENT_MODE", "real")]),
+        &run_with(&["serve", "--auth", "jwt"], &[("REWARD_CLIENT_MODE", "rael")]),
         "error: --auth: found \"jwt\"; allowed: mock; jwt comes with a later release\n\
-         error: REWARD_CLIENT_MODE: found \"real\"; allowed: mock; real reward clients come with a later release\n",
+         error: REWARD_CLIENT_MODE: found \"rael\"; allowed: mock, real\n",
     );
     assert_refused(
         &run(&["migrate", "--store", "mysql://ann:secret@db/game"]),

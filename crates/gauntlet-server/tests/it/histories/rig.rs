@@ -50,7 +50,7 @@ impl RewardAdapter for Platform {
         "told"
     }
 
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: gauntlet_domain::catalogue::RewardKind) -> PlatformClass {
         PlatformClass::Neither
     }
 

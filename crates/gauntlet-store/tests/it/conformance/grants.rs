@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 
 use gauntlet_domain::{GrantEnd, GrantResult};
-use gauntlet_store::{Error, Grant, GrantFilter, GrantId, GrantState, Lease, Retry, Store, Write, Written};
+use gauntlet_store::{
+    DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, Lease, Retry, Store, Write, Written,
+};
 
 use crate::{
     fixture::Fixture,
@@ -27,7 +29,7 @@ async fn all(store: &dyn Store) -> Vec<Grant> {
     store.list_grants(&GrantFilter::default(), 100).await.expect("lists")
 }
 
-async fn take(store: &dyn Store, now: i64, owner: &str) -> Vec<Grant> {
+async fn take(store: &dyn Store, now: i64, owner: &str) -> Vec<DueGrant> {
     store.take_due_grants(at(now), &lease(owner, now + 1000), 100).await.expect("takes")
 }
 
@@ -66,11 +68,10 @@ pub(crate) async fn are_taken_over_when_the_lease_ends(fixture: &Fixture) {
         commit_one(store, claim).await;
     }
     let some = store.take_due_grants(at(1000), &lease("worker", 2000), 2).await.expect("takes");
-    let wanted = |name: &str| Grant {
-        attempt: 2,
-        lease: Some(lease("worker", 2000)),
-        updated_at: at(1000),
-        ..expected(name, 1)
+    let wanted = |name: &str| {
+        let lease = Some(lease("worker", 2000));
+        let grant = Grant { attempt: 2, lease, updated_at: at(1000), ..expected(name, 1) };
+        DueGrant { grant, in_doubt: true }
     };
     assert_eq!(some, [wanted("early"), wanted("middle")]);
     assert_eq!(
@@ -79,7 +80,7 @@ pub(crate) async fn are_taken_over_when_the_lease_ends(fixture: &Fixture) {
     );
     assert!(take(store, 1999, "other").await.is_empty());
     let again = take(store, 2000, "other").await;
-    assert_eq!(again.iter().map(|grant| grant.attempt).collect::<Vec<_>>(), [3, 3, 3]);
+    assert_eq!(again.iter().map(|due| due.grant.attempt).collect::<Vec<_>>(), [3, 3, 3]);
 }
 
 pub(crate) async fn are_taken_once_by_callers_that_race(fixture: &Fixture) {
@@ -98,7 +99,8 @@ pub(crate) async fn are_taken_once_by_callers_that_race(fixture: &Fixture) {
                 store.take_due_grants(at(1000), &lease, 5).await.expect("takes")
             }
         });
-        for grant in futures_util::future::join_all(takers).await.into_iter().flatten() {
+        for due in futures_util::future::join_all(takers).await.into_iter().flatten() {
+            let grant = due.grant;
             assert_eq!(grant.attempt, 2);
             owners.insert(grant.lease.expect("leased").owner);
             assert!(seen.insert(grant.id.clone()), "{:?} was taken twice", grant.id);
@@ -118,6 +120,7 @@ pub(crate) async fn are_given_back_to_be_tried_later(fixture: &Fixture) {
         id: id.clone(),
         attempt,
         not_before: at(not_before),
+        in_doubt: false,
         reason: "503 from the platform".to_owned(),
     };
     assert!(!store.retry_grant(&retry(2, 100), at(10)).await.expect("answers"), "not the current attempt");
@@ -127,13 +130,39 @@ pub(crate) async fn are_given_back_to_be_tried_later(fixture: &Fixture) {
     assert_eq!((grant.attempt, grant.updated_at), (1, at(10)));
     assert_eq!(grant.reason, "503 from the platform");
     assert!(take(store, 99, "worker").await.is_empty());
-    assert_eq!(take(store, 100, "worker").await[0].attempt, 2);
+    assert_eq!(take(store, 100, "worker").await[0].grant.attempt, 2);
     assert!(!store.retry_grant(&retry(1, 100), at(200)).await.expect("answers"), "an attempt of before");
     commit_one(store, ending("p", 2, 1, GrantEnd::Granted)).await;
     assert!(!store.retry_grant(&retry(2, 100), at(200)).await.expect("answers"), "it has ended");
     let mut unknown = retry(1, 100);
     unknown.id.player = key("nobody");
     assert!(!store.retry_grant(&unknown, at(200)).await.expect("answers"));
+}
+
+pub(crate) async fn say_whether_an_attempt_left_doubt(fixture: &Fixture) {
+    let store = fixture.dyn_store();
+    create(store, "p").await;
+    commit_one(store, ordering("p", 1, &[1])).await;
+    let id = expected("p", 1).id;
+    let retry = |attempt: u32, not_before: i64, in_doubt: bool| Retry {
+        id: id.clone(),
+        attempt,
+        not_before: at(not_before),
+        in_doubt,
+        reason: "why".to_owned(),
+    };
+    let mut now = 100;
+    // Given back without doubt, in doubt, without again; at last not given back at all.
+    for (attempt, in_doubt) in [(1, false), (2, true), (3, true), (4, false), (5, false)] {
+        assert!(store.retry_grant(&retry(attempt, now, in_doubt), at(now)).await.expect("answers"));
+        let owner = all(store).await.remove(0).lease.expect("leased").owner;
+        assert_eq!(owner.is_empty(), !in_doubt, "the owner of attempt {attempt}");
+        let taken = take(fixture.other.as_ref(), now, "worker").await.remove(0);
+        assert_eq!((taken.grant.attempt, taken.in_doubt), (attempt + 1, in_doubt));
+        now += 100;
+    }
+    let taken = take(store, now + 1000, "another").await.remove(0);
+    assert_eq!((taken.grant.attempt, taken.in_doubt), (7, true), "its sender did not come back");
 }
 
 pub(crate) async fn end_with_their_result(fixture: &Fixture) {

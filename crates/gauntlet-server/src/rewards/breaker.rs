@@ -1,0 +1,205 @@
+//! A circuit breaker: a platform that is down is left alone, and asked now and then.
+//!
+//! Pure: the time is an argument.
+
+use std::time::Duration;
+
+use gauntlet_domain::Timestamp;
+
+/// How many failures in a row open it. Fewer, and a hiccup stops every grant for a second; more,
+/// and as many players wait for a deadline before anybody notices.
+const FAILURES: u32 = 5;
+/// How long it stays open at first; each failed probe doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that it stays open by itself. Longer, and grants wait although the platform is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// When a probe whose end nobody told of is given up. Longer than any call.
+const PROBE: Duration = Duration::from_secs(120);
+
+/// What it lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything.
+    Closed,
+    /// One call, to see whether the platform is back.
+    Probing,
+    /// Nothing.
+    Open,
+}
+
+/// A circuit breaker.
+#[derive(Debug, Clone)]
+pub(super) struct Breaker {
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed {
+        failures: u32,
+    },
+    /// `pause` is its own; the platform may have asked for more.
+    Open {
+        since: Timestamp,
+        wait: Duration,
+        pause: Duration,
+    },
+    Probing {
+        since: Timestamp,
+        pause: Duration,
+    },
+}
+
+impl Breaker {
+    pub(super) const fn new() -> Self {
+        Self { state: State::Closed { failures: 0 } }
+    }
+
+    /// Asks for a call. Who gets one must tell how it ended. `Err`: how long to wait.
+    pub(super) fn allow(&mut self, now: Timestamp) -> Result<(), Duration> {
+        match self.state {
+            State::Closed { .. } => Ok(()),
+            State::Open { since, wait, pause } => {
+                let open = left(since, wait, now);
+                self.probe_unless(open, now, pause)
+            }
+            State::Probing { since, pause } => {
+                let out = left(since, PROBE, now).map(|_| pause);
+                self.probe_unless(out, now, pause)
+            }
+        }
+    }
+
+    fn probe_unless(
+        &mut self,
+        wait: Option<Duration>,
+        now: Timestamp,
+        pause: Duration,
+    ) -> Result<(), Duration> {
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        self.state = State::Probing { since: now, pause };
+        Ok(())
+    }
+
+    /// How many calls it would let through now.
+    pub(super) fn room(&self, now: Timestamp) -> u32 {
+        match self.state {
+            State::Closed { .. } => u32::MAX,
+            State::Open { since, wait, .. } => u32::from(left(since, wait, now).is_none()),
+            State::Probing { since, .. } => u32::from(left(since, PROBE, now).is_none()),
+        }
+    }
+
+    /// The platform answered a call.
+    pub(super) const fn succeeded(&mut self) {
+        self.state = State::Closed { failures: 0 };
+    }
+
+    /// A call failed; `asked`: how long the platform wants to be left alone.
+    pub(super) fn failed(&mut self, now: Timestamp, asked: Option<Duration>) {
+        let open =
+            |pause: Duration| State::Open { since: now, wait: pause.max(asked.unwrap_or_default()), pause };
+        self.state = match self.state {
+            State::Closed { failures } if failures + 1 < FAILURES => State::Closed { failures: failures + 1 },
+            State::Closed { .. } => open(FIRST_PAUSE),
+            State::Probing { pause, .. } => open((pause * 2).min(LONGEST_PAUSE)),
+            // Calls from before it opened.
+            open @ State::Open { .. } => open,
+        };
+    }
+
+    pub(super) const fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::Probing { .. } => BreakerState::Probing,
+        }
+    }
+}
+
+/// What is left of a time that began at `since`. A clock that was set back must not make it
+/// longer, so a start in the future counts as over.
+fn left(since: Timestamp, length: Duration, now: Timestamp) -> Option<Duration> {
+    let elapsed = Duration::from_millis(u64::try_from(now.since(since)).ok()?);
+    length.checked_sub(elapsed).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn it_opens_probes_and_closes() {
+        let mut breaker = Breaker::new();
+        for _ in 0..FAILURES {
+            assert_eq!(breaker.allow(at(0)), Ok(()));
+            breaker.failed(at(0), None);
+        }
+        assert_eq!(breaker.allow(at(400)), Err(Duration::from_millis(600)));
+        assert_eq!((breaker.room(at(999)), breaker.room(at(1_000))), (0, 1));
+        assert_eq!(breaker.allow(at(1_000)), Ok(()));
+        assert!(breaker.allow(at(1_000)).is_err(), "one probe at a time");
+        breaker.failed(at(1_000), None);
+        assert_eq!(breaker.allow(at(1_000)), Err(Duration::from_secs(2)));
+        assert_eq!(breaker.allow(at(3_000)), Ok(()));
+        breaker.failed(at(3_000), Some(Duration::from_secs(60)));
+        assert_eq!(breaker.allow(at(3_000)), Err(Duration::from_secs(60)));
+        assert_eq!(breaker.allow(at(63_000)), Ok(()));
+        breaker.succeeded();
+        assert_eq!(breaker.room(at(63_000)), u32::MAX);
+    }
+
+    #[test]
+    fn a_success_in_between_keeps_it_closed() {
+        let mut breaker = Breaker::new();
+        for _ in 0..100 {
+            for _ in 1..FAILURES {
+                breaker.failed(at(0), None);
+            }
+            breaker.succeeded();
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever happened, on whatever clock: it never waits longer than its longest pause or what
+        /// the platform asked for, `room` tells what `allow` will do, one probe is out at a time, and
+        /// one success makes it whole.
+        #[test]
+        fn it_is_never_stuck(steps in prop::collection::vec((0..3_u8, -5_000..40_000_i64, 0..300_u64), 0..200)) {
+            let (mut breaker, mut now) = (Breaker::new(), 0_i64);
+            for (what, forward, asked) in steps {
+                now += forward;
+                match what {
+                    0 => breaker.succeeded(),
+                    1 => breaker.failed(at(now), (asked > 200).then(|| Duration::from_secs(asked))),
+                    _ => {
+                        let room = breaker.room(at(now));
+                        let allowed = breaker.allow(at(now));
+                        prop_assert_eq!(room > 0, allowed.is_ok());
+                        if let Err(wait) = allowed {
+                            prop_assert!(!wait.is_zero() && wait <= Duration::from_secs(300));
+                        }
+                        if breaker.state() == BreakerState::Probing {
+                            prop_assert_eq!(breaker.room(at(now)), 0);
+                        }
+                    }
+                }
+            }
+            let later = at(now + 300_000);
+            prop_assert_eq!(breaker.allow(later), Ok(()));
+            breaker.succeeded();
+            prop_assert_eq!(breaker.room(later), u32::MAX);
+        }
+    }
+}
