@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::{Admission, AdmissionOptions},
     api::Api,
     auth::AuthMode,
     clock::{Clock, Random},
@@ -69,6 +70,8 @@ pub struct Config {
     pub drain_delay: Duration,
     /// Sizes of the queues.
     pub limits: Limits,
+    /// How many requests may be under way, and how long each may take.
+    pub admission: AdmissionOptions,
     /// Limits of connections, and how long open requests may take to end once the server stops.
     pub net: NetOptions,
 }
@@ -92,6 +95,7 @@ impl Config {
             journal_retention: None,
             drain_delay: Duration::ZERO,
             limits: Limits::default(),
+            admission: AdmissionOptions::default(),
             net: NetOptions::default(),
         }
     }
@@ -234,6 +238,7 @@ impl Server {
             ingest: self.ingest.clone(),
             core: self.engine.core.clone(),
             shards: self.engine.shards.clone(),
+            admission: Admission::new(self.engine.core.clone(), config.admission),
             auth: config.auth,
             readiness: self.readiness.clone(),
             stop: self.stop_faces.clone(),
@@ -267,6 +272,7 @@ pub(crate) struct FaceState {
     pub(crate) ingest: Ingest,
     pub(crate) core: Arc<Core>,
     pub(crate) shards: Shards,
+    pub(crate) admission: Admission,
     pub(crate) auth: AuthMode,
     pub(crate) readiness: Readiness,
     /// Cancelled when the faces stop to take new work.

@@ -21,6 +21,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     fields::{MAX_BODY, not_json, read_body},
+    paths::EVENTS,
     reply::{ErrorBody, Json, error_response},
 };
 use crate::{
@@ -37,7 +38,6 @@ const MAX_BATCH_BODY: usize = 1024 * 1024;
 
 /// The route that takes `CloudEvents`.
 pub(crate) fn router(face: &FaceState) -> Router {
-    const EVENTS: &str = "/v1/events";
     let router = Router::new().route(EVENTS, post(events));
     super::finish(router, face, [(EVENTS.to_owned(), EVENTS)].into()).with_state(face.clone())
 }

@@ -12,14 +12,21 @@ use std::{
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue,
+        HeaderMap, HeaderName, HeaderValue, Method,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 
-use crate::{core::Core, error::Reason, server::FaceState};
+use super::paths;
+use crate::{
+    admission::{Admission, Class, asked_time},
+    core::Core,
+    error::Reason,
+    net::replies::Replies,
+    server::FaceState,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that a caller may choose.
@@ -31,6 +38,7 @@ const UNMATCHED: &str = "unmatched";
 #[derive(Debug, Clone)]
 pub(super) struct Observer {
     core: Arc<Core>,
+    admission: Admission,
     labels: Arc<BTreeMap<String, &'static str>>,
     /// The first half of the ids given here, so that those of two processes differ.
     process: u32,
@@ -41,7 +49,7 @@ impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let process = face.core.random() as u32;
-        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), process, next: Arc::default() }
+        Self { core: Arc::clone(&face.core), admission: face.admission.clone(), labels: Arc::new(labels), process, next: Arc::default() }
     }
 
     fn label(&self, request: &Request) -> &'static str {
@@ -67,7 +75,10 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let started = Instant::now();
     let label = observer.label(&request);
     let id = observer.request_id(request.headers());
-    let mut response = next.run(request).await;
+    let mut response = match class(label, request.method()) {
+        Some(class) => admitted(&observer.admission, class, request, next).await,
+        None => next.run(request).await,
+    };
     let reason = response.extensions().get::<Reason>().copied();
     let (code, word) = reason.map_or(("OK", "OK"), |reason| (reason.code().as_str(), reason.as_str()));
     if reason == Some(Reason::Internal) {
@@ -81,4 +92,26 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     headers.insert(REQUEST_ID, id);
     observer.core.metrics().request("http", label, code, word, started.elapsed());
     response
+}
+
+/// What a request competes for; nothing for health, operations, rotations (which ask no store) and
+/// what does not exist.
+fn class(label: &str, method: &Method) -> Option<Class> {
+    match label {
+        paths::CLAIM => Some(Class::Claim),
+        paths::EVENTS => Some(Class::Event),
+        paths::CHALLENGES | paths::CHALLENGE if method == Method::GET => Some(Class::Read),
+        paths::INITIALIZE | paths::BATCH_SELECT | paths::RANDOM_SELECT | paths::ACTIVE => Some(Class::Write),
+        _ => None,
+    }
+}
+
+/// Runs the handler if there is a place for it, and keeps the place until the reply has left.
+async fn admitted(admission: &Admission, class: Class, request: Request, next: Next) -> Response {
+    let asked = asked_time(request.headers());
+    let replies = request.extensions().get::<Replies>().cloned();
+    match admission.run(class, asked, next.run(request)).await {
+        Ok((response, place)) => place.until_sent(response, replies.as_ref()),
+        Err(error) => error.into_response(),
+    }
 }

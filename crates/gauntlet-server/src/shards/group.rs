@@ -68,7 +68,7 @@ impl Group {
             a.key.cmp(&b.key).then_with(|| is_event(&a.work).cmp(&is_event(&b.work)))
         });
         let mut groups: Vec<(PlayerKey, Vec<Work>, Vec<ReplyTo>)> = Vec::with_capacity(batch.len());
-        for Operation { key, work, reply } in batch {
+        for Operation { key, work, reply, .. } in batch {
             match groups.last_mut() {
                 Some((last, works, replies)) if *last == key => {
                     works.push(work);

@@ -2,10 +2,10 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use deadpool_postgres::{Object, Pool, PoolError};
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
-use crate::contract::{BoxError, Error};
+use crate::contract::{BoxError, Error, PoolBusy};
 
 /// How much longer than the server's own time-out the client waits before it gives up on a server
 /// that does not even answer.
@@ -83,6 +83,7 @@ impl Session {
             // outside of this process.
             let source: BoxError = match error {
                 PoolError::Backend(error) => error.into(),
+                PoolError::Timeout(TimeoutType::Wait) => PoolBusy.into(),
                 other => other.into(),
             };
             Error::Unavailable { operation, source }
