@@ -15,10 +15,6 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long a grant's lease outlives the two calls that a sender may make (a search and the
-/// grant), and what a searched platform needs to settle: the time to record the result.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
-
 /// What every part of a running server shares.
 #[derive(Debug)]
 pub struct Core {
@@ -30,6 +26,7 @@ pub struct Core {
     namespace: String,
     late_window: Duration,
     grant_deadline: Duration,
+    grant_takeover: Duration,
     grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
@@ -54,6 +51,9 @@ pub struct CoreParts {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long a grant's lease outlives the two calls that its sender may make (a search and the
+    /// grant) and what a searched platform needs to settle: the time to record the result.
+    pub grant_takeover: Duration,
     /// How long after a lost call a platform that is searched must be left alone; zero for others.
     pub grant_settle: Duration,
 }
@@ -73,6 +73,7 @@ impl Core {
             namespace: parts.namespace,
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
+            grant_takeover: parts.grant_takeover,
             grant_settle: parts.grant_settle,
             instance,
         }
@@ -141,7 +142,7 @@ impl Core {
     /// A lease of this process that begins now.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        let length = self.grant_deadline * 2 + self.grant_settle + LEASE_MARGIN;
+        let length = self.grant_deadline * 2 + self.grant_settle + self.grant_takeover;
         Lease { owner: self.instance.clone(), until: self.now().plus_millis(millis(length)) }
     }
 
@@ -151,7 +152,7 @@ impl Core {
     /// and by then somebody else may have taken the grant over.
     #[must_use]
     pub fn may_send(&self, since: Instant) -> bool {
-        since.elapsed() <= self.grant_deadline + LEASE_MARGIN / 2
+        since.elapsed() <= self.grant_deadline + self.grant_takeover / 2
     }
 
     /// What the rules may look at, at this moment.

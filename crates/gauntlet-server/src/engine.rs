@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use gauntlet_store::Error as StoreError;
+use gauntlet_store::{
+    Error as StoreError,
+    crash::{self, Point},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,6 +51,7 @@ impl Engine {
             namespace: config.namespace.clone(),
             late_window: config.late_window,
             grant_deadline: config.grant_deadline,
+            grant_takeover: config.grant_takeover,
             grant_settle: parts.adapter.settle(),
         }));
         // The first event must find the current generation of receipts.
@@ -59,7 +63,7 @@ impl Engine {
         let house = keep_house(core.clone(), config.journal_retention, stop_helpers.clone());
         helpers.spawn_until("maintenance", &stop_helpers, house);
         if config.roles.worker {
-            let work = recover(rewards.clone(), stop_helpers.clone());
+            let work = recover(rewards.clone(), config.recovery_interval, stop_helpers.clone());
             helpers.spawn_until("recovery", &stop_helpers, work);
         }
         Ok(Self { core, shards, rewards, writers, claims, helpers, stop_helpers })
@@ -89,12 +93,14 @@ impl Engine {
     /// the store last.
     pub(crate) async fn stop(&self, faces: impl Future<Output = ()>) {
         self.stop_helpers.cancel();
+        crash::point(Point::Draining);
         self.helpers.finished().await;
         tracing::info!("stopping: open requests end");
         faces.await;
         self.claims.finished().await;
         self.shards.close();
         self.writers.finished().await;
+        crash::point(Point::BeforeClose);
         self.core.store().close().await;
     }
 

@@ -265,7 +265,7 @@ impl From<&StoreError> for ApiError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unavailable { .. } | StoreError::Unknown { .. } => {
-                Self::new(Reason::StoreUnavailable, "the database cannot be reached; try again later")
+                Self::new(Reason::StoreUnavailable, "the database cannot be reached or cannot write; try again later")
             }
             StoreError::Newer { .. } => Self::new(
                 Reason::StoreUnavailable,

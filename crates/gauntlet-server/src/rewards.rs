@@ -16,7 +16,10 @@ use gauntlet_domain::{
     ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
     catalogue::Reward, view_goal,
 };
-use gauntlet_store::{Grant, GrantId, PlayerKey, Retry};
+use gauntlet_store::{
+    Grant, GrantId, PlayerKey, Retry,
+    crash::{self, Point},
+};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -138,6 +141,7 @@ impl Rewards {
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
+                crash::point(Point::Begun);
                 let claimed =
                     Claimed { goal_id: goal, reward: order.reward.clone(), claimed_at: order.claimed_at };
                 self.governor.first_attempt();
@@ -201,6 +205,7 @@ impl Rewards {
             return Err(pending());
         }
         let answer = self.ask_platform(grant).await;
+        crash::point(Point::Answered);
         match after_answer(self.adapter.class(grant.reward.kind), answer, in_doubt) {
             Step::Settle(end) => self.settle(grant, end).await,
             Step::Again(again) => {
@@ -250,7 +255,10 @@ impl Rewards {
         };
         let command = Command::SettleClaim { key: grant.id.key.clone(), end };
         match self.shards.call(grant.id.player.clone(), command).await {
-            Ok(_) => told,
+            Ok(_) => {
+                crash::point(Point::Settled);
+                told
+            }
             Err(error) => {
                 let error = ApiError::from(error);
                 tracing::warn!(goal = grant.goal_id, %error, "a grant's result could not be stored yet");
@@ -270,7 +278,10 @@ impl Rewards {
             in_doubt: again.in_doubt,
             reason: again.why,
         };
-        if let Err(error) = self.core.store().retry_grant(&retry, now).await {
+        crash::point(Point::BeforePutOff);
+        let stored = self.core.store().retry_grant(&retry, now).await;
+        crash::point(Point::PutOff);
+        if let Err(error) = stored {
             // The lease runs out by itself, only later.
             tracing::warn!(goal = grant.goal_id, error = %Chain(&error), "a grant could not be put off");
         }

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use gauntlet_domain::Catalogue;
-use gauntlet_store::{Error as StoreError, Store};
+use gauntlet_store::{
+    Error as StoreError, Store,
+    crash::{self, Point},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +66,12 @@ pub struct Config {
     pub late_window: Duration,
     /// How long one call to the reward platform may take.
     pub grant_deadline: Duration,
+    /// How long after the end of its calls a grant of a silent sender is taken over. Too short, and
+    /// a sender that is only slow to record the answer is overtaken; too long, and players wait for
+    /// what a process that died has left.
+    pub grant_takeover: Duration,
+    /// How often a worker looks for grants to take over.
+    pub recovery_interval: Duration,
     /// How long journal rows are kept; `None`: for good.
     pub journal_retention: Option<Duration>,
     /// How long probes see the server as not ready before it stops to accept connections, so
@@ -92,6 +101,8 @@ impl Config {
             auth: AuthMode::Mock,
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(10),
+            grant_takeover: Duration::from_secs(5),
+            recovery_interval: Duration::from_secs(1),
             journal_retention: None,
             drain_delay: Duration::ZERO,
             limits: Limits::default(),
@@ -186,6 +197,7 @@ impl Server {
             drain_delay: config.drain_delay,
         };
         server.start_faces(&config, listeners);
+        crash::point(Point::BeforeReady);
         server.readiness.set(true);
         Ok(server)
     }

@@ -24,6 +24,7 @@
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
 mod contract;
+pub mod crash;
 mod memory;
 mod migrations;
 mod postgres;

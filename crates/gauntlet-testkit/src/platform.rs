@@ -248,6 +248,14 @@ impl FakePlatform {
         self.state().otherwise = fault;
     }
 
+    /// Forgets what was said about calls and searches to come: the usual from now on.
+    pub fn behave(&self) {
+        let mut state = self.state();
+        state.script.clear();
+        state.searches.clear();
+        state.otherwise = None;
+    }
+
     /// Lets the platform's own clock, which decides about what it forgets and what it shows, go
     /// forward.
     pub fn advance(&self, time: Duration) {

@@ -77,6 +77,10 @@ pub(crate) struct ServeArgs {
     /// Settings.
     #[command(flatten)]
     pub(crate) flags: Flags<ForServe>,
+    /// Die at a named point, at its first passage or a later one: for tests.
+    #[cfg(any(debug_assertions, feature = "crash-points"))]
+    #[arg(long, value_name = "NAME[:COUNT]", hide = true)]
+    pub(crate) crash_at: Option<String>,
 }
 
 /// `gauntlet migrate`.

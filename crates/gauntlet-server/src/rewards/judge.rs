@@ -80,6 +80,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that is judged")]
     fn answer(status: u16, retry_after: Option<u64>) -> Result<HttpAnswer, Failed> {
         let status = StatusCode::from_u16(status).unwrap();
         Ok(HttpAnswer {
@@ -139,6 +140,6 @@ mod tests {
     #[test]
     fn a_reason_is_one_short_line() {
         assert_eq!(excerpt(b" a\r\nb\0c \xff"), "a  b c \u{fffd}");
-        assert_eq!(excerpt(&[b'x'; 100_000]).len(), EXCERPT);
+        assert_eq!(excerpt(&vec![b'x'; 100_000]).len(), EXCERPT);
     }
 }

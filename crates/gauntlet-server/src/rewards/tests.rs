@@ -75,6 +75,7 @@ async fn claimable(
         namespace: "n".into(),
         late_window: Duration::from_secs(600),
         grant_deadline: deadline,
+        grant_takeover: Duration::from_secs(5),
         grant_settle: adapter.settle(),
     }));
     let shards = Shards::start(core.clone(), Limits::default(), &Tasks::new());

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gauntlet_store::{DueGrant, Grant};
+use gauntlet_store::{
+    DueGrant, Grant,
+    crash::{self, Point},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,15 +16,14 @@ use super::{
 };
 use crate::core::Chain;
 
-/// How often it looks. With the lease, this decides how long a player waits for a reward whose
-/// sender has died.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// How many grants it takes over at a time, if breaker and budget let it. All of them are sent at once, because their leases run.
+/// How many grants it takes over at a time, if breaker and budget let it. All of them are sent at
+/// once, because their leases run.
 const TAKEN: u32 = 16;
 
 /// Looks for grants to take over until it is told to stop. What it has taken over it finishes.
-pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
-    let mut pause = INTERVAL;
+/// With the lease, the interval decides how long a player waits for a reward whose sender has died.
+pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: CancellationToken) {
+    let mut pause = interval;
     loop {
         tokio::select! {
             biased;
@@ -30,7 +32,8 @@ pub(crate) async fn recover(rewards: Rewards, stop: CancellationToken) {
         }
         let since = Instant::now();
         let (taken, more) = rewards.take_over().await;
-        pause = if more { Duration::ZERO } else { INTERVAL };
+        crash::point_if(Point::TakenOver, || !taken.is_empty());
+        pause = if more { Duration::ZERO } else { interval };
         join_all(taken.into_iter().map(|due| rewards.resume(due, since))).await;
         rewards.report().await;
     }
@@ -68,7 +71,11 @@ impl Rewards {
         let step = match after_takeover(self.adapter.class(grant.reward.kind), in_doubt, age) {
             Recovery::Send => None,
             Recovery::Settle(end) => Some(Step::Settle(end)),
-            Recovery::Search => after_search(self.search(&grant).await),
+            Recovery::Search => {
+                let found = self.search(&grant).await;
+                crash::point(Point::Searched);
+                after_search(found)
+            }
         };
         // What goes wrong is logged and stays due.
         let _told = match step {

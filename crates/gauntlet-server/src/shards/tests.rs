@@ -165,6 +165,7 @@ impl Rig {
             namespace: "test".into(),
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(1),
+            grant_takeover: Duration::from_secs(5),
             grant_settle: Duration::ZERO,
         }));
         let tasks = Tasks::new();

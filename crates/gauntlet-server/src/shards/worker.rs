@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use gauntlet_domain::Catalogue;
-use gauntlet_store::{Error as StoreError, Load, Loaded, Write, Written};
+use gauntlet_store::{
+    Error as StoreError, Load, Loaded, Write, Written,
+    crash::{self, Point},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +55,7 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.gather(&mut batch).await {
+            crash::point(Point::Gathered);
             let batch = self.in_time(std::mem::take(&mut batch));
             if batch.is_empty() {
                 continue;
@@ -180,10 +184,12 @@ impl Worker {
         while let Some(batch) = open.pop() {
             let (writes, mut waiting): (Vec<Write>, Vec<(Group, Vec<Answer>)>) =
                 batch.into_iter().map(|ready| (ready.write, (ready.group, ready.answers))).unzip();
+            pass_before(&writes);
             let started = Instant::now();
             match self.core.store().commit(&writes).await {
                 Ok(written) => {
                     self.core.metrics().commit(started.elapsed());
+                    crash::point(Point::AfterCommit);
                     self.conclude(waiting, &written, &mut again);
                 }
                 Err(StoreError::Unknown { .. }) => {
@@ -228,6 +234,13 @@ impl Worker {
             group.fail(&told);
         }
     }
+}
+
+/// Passes the points in front of a commit: of any, of one with a new claim, of one that ends a claim.
+fn pass_before(writes: &[Write]) {
+    crash::point(Point::BeforeCommit);
+    crash::point_if(Point::BeforeBegin, || writes.iter().any(|write| !write.orders.is_empty()));
+    crash::point_if(Point::BeforeSettle, || writes.iter().any(|write| !write.results.is_empty()));
 }
 
 fn rejoin(writes: Vec<Write>, waiting: Vec<(Group, Vec<Answer>)>) -> Vec<Ready> {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     contract::Error,
+    crash::{self, Point},
     migrations::{self, Applied, Migration},
 };
 
@@ -55,6 +56,7 @@ async fn apply(session: &mut Session, migration: &Migration) -> Result<(), Failu
     tracing::info!(number = migration.number, name = migration.name, "applying a migration");
     session.script("SET LOCAL statement_timeout = 0").await?;
     session.script(migration.sql).await?;
+    crash::point(Point::Migrating);
     session
         .write(
             "INSERT INTO schema_migration (number, name, checksum) VALUES ($1::integer, $2::text, $3::text)",

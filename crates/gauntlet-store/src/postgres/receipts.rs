@@ -7,7 +7,11 @@ use super::{
     session::{Failure, Session},
     types::PgTime,
 };
-use crate::{contract::Error, rows::RECEIPT_GENERATION_MILLIS};
+use crate::{
+    contract::Error,
+    crash::{self, Point},
+    rows::RECEIPT_GENERATION_MILLIS,
+};
 
 pub(super) async fn rotate(session: &mut Session, now: Timestamp) -> Result<bool, Error> {
     if due(session, now, false).await?.is_none() {
@@ -45,6 +49,7 @@ async fn rotate_locked(session: &mut Session, now: Timestamp) -> Result<bool, Fa
     // Another replica may have been faster: look again, under the lock of the row.
     let Some(next) = due(session, now, true).await? else { return Ok(false) };
     session.script(&format!("TRUNCATE receipt_{next}")).await?;
+    crash::point(Point::RotatingReceipts);
     session
         .write(
             "UPDATE receipt_generation SET current = $1::integer, started_at = $2::timestamptz",

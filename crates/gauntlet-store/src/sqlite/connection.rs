@@ -6,6 +6,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 
 use crate::{
     contract::Error,
+    crash::{self, Point},
     migrations::{self, Applied},
 };
 
@@ -137,6 +138,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<u32, Error> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(failed)?;
         transaction.execute_batch(migration.sql).map_err(failed)?;
+        crash::point(Point::Migrating);
         transaction
             .execute(
                 "INSERT INTO schema_migration (number, name, checksum) VALUES (?1, ?2, ?3)",

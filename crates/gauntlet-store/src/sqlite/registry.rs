@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::connection::{failure, value};
 use crate::{
     contract::Error,
+    crash::{self, Point},
     rows::{self, BadValue, RECEIPT_GENERATION_MILLIS},
 };
 
@@ -78,6 +79,7 @@ pub(super) fn rotate_receipts(connection: &Connection, now: Timestamp) -> Result
         let next = 1 - current;
         // Without a condition SQLite drops the table's pages and does not walk its rows.
         connection.execute(&format!("DELETE FROM receipt_{next}"), [])?;
+        crash::point(Point::RotatingReceipts);
         connection
             .execute("UPDATE receipt_generation SET current = ?1, started_at = ?2", (next, now.millis()))?;
         Ok(true)

@@ -6,7 +6,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{commit_failure, failure};
-use crate::contract::Error;
+use crate::{
+    contract::Error,
+    crash::{self, Point},
+};
 
 type Command = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -86,6 +89,7 @@ impl Writer {
                 .map_err(|error| failure(operation, error))?;
             // Dropping it rolls back.
             let answer = work(&transaction)?;
+            crash::point(Point::BeforeSqliteCommit);
             transaction.commit().map_err(|error| commit_failure(operation, error))?;
             Ok(answer)
         })

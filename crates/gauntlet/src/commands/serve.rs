@@ -23,6 +23,10 @@ use crate::{
 
 /// Serves until it is told to stop.
 pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
+    #[cfg(any(debug_assertions, feature = "crash-points"))]
+    if let Some(at) = &args.crash_at {
+        gauntlet_store::crash::arm(at).map_err(|error| Failure::new(error.to_string()))?;
+    }
     let settings = ServeSettings::read(&context.layers(args.flags.values)?)?;
     let refused = |refused: Refused| Failure::new(refused.message).hint(refused.hint);
     one_process(&settings.store.choice, settings.roles).map_err(refused)?;
@@ -98,11 +102,12 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         auth,
         late_window: settings.late_window,
         grant_deadline: settings.rewards.deadline,
+        grant_takeover: settings.grant_takeover,
+        recovery_interval: settings.recovery_interval,
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
-        ..Config::loopback()
     }
 }
 

@@ -179,6 +179,29 @@ pub(crate) static LATE_WINDOW: Setting = Setting {
     ..ROW
 };
 
+/// When the grant of a silent sender is taken over.
+pub(crate) static REWARD_TAKEOVER: Setting = Setting {
+    key: "reward-takeover",
+    flag: "reward-takeover",
+    env: "GAUNTLET_REWARD_TAKEOVER",
+    default: Some("5s"),
+    value: "TIME",
+    help: "How long after its two calls' deadlines a grant whose sender is silent is taken over; shorter \
+           overtakes senders that are only slow, longer makes players wait after a crash",
+    ..ROW
+};
+
+/// How often grants to take over are looked for.
+pub(crate) static RECOVERY_INTERVAL: Setting = Setting {
+    key: "recovery-interval",
+    flag: "recovery-interval",
+    env: "GAUNTLET_RECOVERY_INTERVAL",
+    default: Some("1s"),
+    value: "TIME",
+    help: "How often to look for grants to take over or to send again",
+    ..ROW
+};
+
 /// How long the journal is kept.
 pub(crate) static JOURNAL_RETENTION: Setting = Setting {
     key: "journal-retention",
@@ -275,7 +298,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 35] = [
+pub(crate) static ALL: [&Setting; 37] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -303,6 +326,8 @@ pub(crate) static ALL: [&Setting; 35] = [
     &STORE_WAIT,
     &ROLES,
     &LATE_WINDOW,
+    &REWARD_TAKEOVER,
+    &RECOVERY_INTERVAL,
     &JOURNAL_RETENTION,
     &DRAIN_DELAY,
     &DRAIN,

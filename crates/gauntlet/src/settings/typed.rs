@@ -61,6 +61,10 @@ pub(crate) struct ServeSettings {
     pub(crate) roles: Roles,
     /// How late an event may come.
     pub(crate) late_window: Duration,
+    /// How long after its calls a grant of a silent sender is taken over.
+    pub(crate) grant_takeover: Duration,
+    /// How often grants to take over are looked for.
+    pub(crate) recovery_interval: Duration,
     /// How long the journal is kept; `None`: for good.
     pub(crate) journal_retention: Option<Duration>,
     /// How long to serve on after a stop was asked for.
@@ -105,6 +109,8 @@ impl ServeSettings {
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
         let roles = reading.required(&table::ROLES, values::roles);
         let late_window = reading.required(&table::LATE_WINDOW, values::duration);
+        let grant_takeover = reading.required(&table::REWARD_TAKEOVER, values::duration);
+        let recovery_interval = reading.required(&table::RECOVERY_INTERVAL, values::positive_duration);
         let journal_retention = reading.optional(&table::JOURNAL_RETENTION, values::duration);
         let drain_delay = reading.required(&table::DRAIN_DELAY, values::duration);
         let drain = reading.required(&table::DRAIN, values::duration);
@@ -124,6 +130,8 @@ impl ServeSettings {
                 allow_mock_with_real_rewards: allow?,
                 roles: roles?,
                 late_window: late_window?,
+                grant_takeover: grant_takeover?,
+                recovery_interval: recovery_interval?,
                 journal_retention: journal_retention?,
                 drain_delay: drain_delay?,
                 drain: drain?,

@@ -167,6 +167,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
     if time < LONGEST { Ok(time) } else { Err(wrong().hint("that is more than ten years")) }
 }
 
+/// A span of time that is not zero: a deadline, an interval.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, Wrong> {
+    let time = duration(text)?;
+    if time.is_zero() {
+        Err(Wrong::allowed("a time longer than zero, such as 500ms or 10s"))
+    } else {
+        Ok(time)
+    }
+}
+
 /// How players prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Auth {

@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use fastrand::Rng;
+use gauntlet_domain::catalogue::RewardKind;
 use gauntlet_proto::service;
 use gauntlet_server::{
     Config, Parts, Server,
@@ -42,7 +43,7 @@ impl RewardAdapter for Counting {
     fn name(&self) -> &'static str {
         "counting"
     }
-    fn class(&self) -> PlatformClass {
+    fn class(&self, _kind: RewardKind) -> PlatformClass {
         PlatformClass::Neither
     }
     async fn grant(&self, call: &GrantCall) -> GrantAnswer {

@@ -4,6 +4,8 @@
 mod aborts;
 mod cli;
 mod clients;
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+mod crash;
 mod full_disk;
 mod journey;
 mod power;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::Duration,
@@ -23,6 +24,16 @@ pub(crate) struct Process {
     pub(crate) ops: String,
 }
 
+/// A server that is dead before it was ready.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    /// The signal that has ended it; `None`: it ended by itself.
+    pub(crate) signal: Option<i32>,
+    /// What it has logged.
+    #[expect(dead_code, reason = "shown when a test fails")]
+    pub(crate) log: Vec<Value>,
+}
+
 impl Process {
     /// Starts the binary on free loopback ports and waits until it says where it listens.
     pub(crate) fn start(store: &str, more: &[&str]) -> Self {
@@ -31,6 +42,22 @@ impl Process {
 
     /// The same, with a command that `prepare` has changed.
     pub(crate) fn start_with(store: &str, more: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::launch(store, more, PATIENCE, prepare)
+            .unwrap_or_else(|ended| panic!("the server did not get ready: {ended:#?}"))
+    }
+
+    /// The same with a time limit. A server that dies before it is ready, or takes longer and is
+    /// killed for it, is an error.
+    pub(crate) fn start_within(store: &str, more: &[&str], limit: Duration) -> Result<Self, NotReady> {
+        Self::launch(store, more, limit, |_| {})
+    }
+
+    fn launch(
+        store: &str,
+        more: &[&str],
+        limit: Duration,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, NotReady> {
         let any = "127.0.0.1:0";
         let mut command = Command::new(env!("CARGO_BIN_EXE_gauntlet"));
         command.env_clear();
@@ -53,16 +80,34 @@ impl Process {
                 let _gone = send.send(entry);
             }
         });
+        let address = String::new;
+        let mut server = Self { child, http: address(), grpc: address(), events: address(), ops: address() };
         let mut seen = Vec::new();
+        let until = std::time::Instant::now() + limit;
         let fields = loop {
-            match ready.recv_timeout(PATIENCE) {
+            match ready.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
                 Ok(entry) if entry["fields"]["message"] == "ready" => break entry["fields"].clone(),
                 Ok(entry) => seen.push(entry),
-                Err(waited) => panic!("the server did not get ready ({waited}); its log: {seen:#?}"),
+                Err(waited) => {
+                    // When its end of the pipe is closed, it is dead or about to be.
+                    if waited == mpsc::RecvTimeoutError::Timeout {
+                        server.child.kill().expect("SIGKILL can be sent");
+                    }
+                    let ended = server.child.wait().expect("the child can be waited for");
+                    return Err(NotReady { signal: ended.signal(), log: seen });
+                }
             }
         };
         let field = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
-        Self { child, http: field("http"), grpc: field("grpc"), events: field("events"), ops: field("ops") }
+        (server.http, server.grpc) = (field("http"), field("grpc"));
+        (server.events, server.ops) = (field("events"), field("ops"));
+        Ok(server)
+    }
+
+    /// The signal that has ended it; `None`: it runs.
+    pub(crate) fn died_of(&mut self) -> Option<i32> {
+        let status = self.child.try_wait().expect("the child can be waited for")?;
+        Some(status.signal().unwrap_or_else(|| panic!("the server ended by itself: {status}")))
     }
 
     /// Asks it to stop, as an orchestrator would, and waits until it has.

@@ -100,3 +100,31 @@ fn nothing_is_left_to_be_written() {
         }
     }
 }
+
+#[test]
+fn a_plain_build_has_no_crash_points() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec();
+    let metadata = metadata.expect("cargo metadata");
+    let mut offered = 0;
+    for package in &metadata.packages {
+        offered += usize::from(package.features.contains_key("crash-points"));
+        let asked = |features: &[String]| features.iter().any(|feature| feature.ends_with("crash-points"));
+        let by_default = package.features.get("default").is_some_and(|features| asked(features));
+        let by_dependency = package.dependencies.iter().any(|dependency| asked(&dependency.features));
+        assert!(!by_default && !by_dependency, "{} asks for crash points", package.name);
+    }
+    assert_eq!(offered, 3, "gauntlet-store, gauntlet-server and gauntlet pass the feature on");
+}
+
+/// In a release, the flag is unknown and the names are not in the binary.
+#[cfg(not(any(debug_assertions, feature = "crash-points")))]
+#[test]
+fn a_plain_release_has_neither_flag_nor_names() {
+    let binary = env!("CARGO_BIN_EXE_gauntlet");
+    let ended = std::process::Command::new(binary).args(["serve", "--crash-at", "claim.begun"]).output();
+    assert_eq!(ended.expect("the binary starts").status.code(), Some(1));
+    let bytes = fs::read(binary).expect("the binary");
+    for name in ["crash-at", "claim.begun", "batch.gathered", "recovery.taken-over"] {
+        assert!(!bytes.windows(name.len()).any(|window| window == name.as_bytes()), "{name} is there");
+    }
+}

@@ -79,7 +79,7 @@ impl Bench {
     async fn honest(adapter: &str, class: Class, deadline: Duration) -> Self {
         let memory = match class {
             Class::Keyed => Memory::Keys { lifetime: HOUR },
-            Class::Searchable => Memory::Searchable { delay: SETTLE - Duration::from_secs(1) },
+            Class::Searchable => Memory::Searchable { delay: SETTLE.saturating_sub(Duration::from_secs(1)) },
             Class::Neither => Memory::Nothing,
         };
         Self::new(adapter, class, memory, deadline).await

@@ -88,6 +88,8 @@ fn times_have_a_unit() {
         assert!(duration(text).is_err(), "{text}");
     }
     assert_eq!(duration("60").unwrap_err().hint.as_deref(), Some("did you mean 60s?"));
+    assert_eq!(positive_duration("1ms"), Ok(Duration::from_millis(1)));
+    assert!(positive_duration("0s").unwrap_err().problem.contains("longer than zero"));
 }
 
 #[test]
