@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     core::Core,
     error::{ApiError, Reason},
-    net::replies::{Reply, Replies},
+    net::replies::{Replies, Reply},
 };
 
 mod limit;

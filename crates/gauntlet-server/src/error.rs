@@ -264,9 +264,10 @@ impl From<&StoreError> for ApiError {
     /// What the caller may know of a store's failure; the caller of this logs the rest.
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Unavailable { .. } | StoreError::Unknown { .. } => {
-                Self::new(Reason::StoreUnavailable, "the database cannot be reached or cannot write; try again later")
-            }
+            StoreError::Unavailable { .. } | StoreError::Unknown { .. } => Self::new(
+                Reason::StoreUnavailable,
+                "the database cannot be reached or cannot write; try again later",
+            ),
             StoreError::Newer { .. } => Self::new(
                 Reason::StoreUnavailable,
                 "the player was written by a newer release; this replica cannot answer, try again",

@@ -201,7 +201,15 @@ impl Server {
             .keep_alive_timeout(options.ping);
         // Without a state that is still missing, the router is cheap to clone for each request.
         let router = router.with_state(());
-        Self { router, http1, http2, streams, first_request: options.first_request, reply: options.reply, shutdown }
+        Self {
+            router,
+            http1,
+            http2,
+            streams,
+            first_request: options.first_request,
+            reply: options.reply,
+            shutdown,
+        }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the

@@ -59,11 +59,7 @@ impl Observer {
 }
 
 /// Runs the call within its deadline.
-pub(super) async fn observe(
-    State(observer): State<Observer>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let label = label(request.uri());
     let response = match class(label) {

@@ -49,7 +49,13 @@ impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let process = face.core.random() as u32;
-        Self { core: Arc::clone(&face.core), admission: face.admission.clone(), labels: Arc::new(labels), process, next: Arc::default() }
+        Self {
+            core: Arc::clone(&face.core),
+            admission: face.admission.clone(),
+            labels: Arc::new(labels),
+            process,
+            next: Arc::default(),
+        }
     }
 
     fn label(&self, request: &Request) -> &'static str {

@@ -41,12 +41,7 @@ struct Ready {
 }
 
 impl Worker {
-    pub(super) fn new(
-        core: Arc<Core>,
-        queues: Waiting,
-        pace: Arc<Pace>,
-        closing: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(core: Arc<Core>, queues: Waiting, pace: Arc<Pace>, closing: CancellationToken) -> Self {
         let Waiting { calls, events } = queues;
         Self { core, calls, events, pace, closing }
     }

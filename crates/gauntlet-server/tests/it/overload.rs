@@ -90,10 +90,8 @@ async fn a_full_class_of_events_refuses_calls_and_single_events_of_streams() {
         rig.store.holds(1).await;
         let status = refused.on_message(kills("b")).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-        let events = [1, 2].map(|sequence| Event {
-            sequence,
-            event: Some(event::Event::StatItemUpdated(kills("c"))),
-        });
+        let events =
+            [1, 2].map(|sequence| Event { sequence, event: Some(event::Event::StatItemUpdated(kills("c"))) });
         let answers = streams.publish(tokio_stream::iter(events)).await.expect("a stream takes no place");
         let answers: Vec<_> = answers.into_inner().collect().await;
         for answer in answers {

@@ -7,7 +7,9 @@ mod clients;
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 mod crash;
 mod full_disk;
+mod hostile;
 mod journey;
+mod overload;
 mod power;
 mod process;
 mod races;

@@ -111,7 +111,12 @@ impl Store for HeldStore {
         self.store.update_locked(player, decide).await
     }
 
-    async fn take_due_grants(&self, now: Timestamp, lease: &Lease, most: u32) -> Result<Vec<DueGrant>, Error> {
+    async fn take_due_grants(
+        &self,
+        now: Timestamp,
+        lease: &Lease,
+        most: u32,
+    ) -> Result<Vec<DueGrant>, Error> {
         self.store.take_due_grants(now, lease, most).await
     }
 

@@ -135,9 +135,7 @@ async fn a_reply_that_nobody_reads_holds_its_place_until_its_reader_is_let_go() 
     let refused = rig.browse("a").await;
     assert!(refused.is(429, "OVERLOADED"), "{refused:?}");
     closed(&mut reader).await;
-    let served = timeout(PATIENCE, async {
-        while rig.browse("a").await.status != 200 {}
-    });
+    let served = timeout(PATIENCE, async { while rig.browse("a").await.status != 200 {} });
     served.await.expect("the places are free again");
     rig.server.stop().await;
 }
