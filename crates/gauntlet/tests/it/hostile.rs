@@ -175,10 +175,10 @@ async fn heads_without_an_end_end_their_connection_only() {
     // A literal header of 16,000 bytes in each frame, then one of a few bytes.
     for (name, length) in [("long continuations", 16_000_usize), ("short continuations", 8)] {
         let mut field = vec![0, 1, b'x', 0x7f];
-        let mut rest = length - 127;
         if length < 127 {
             field = vec![0, 1, b'x', u8::try_from(length).expect("short")];
         } else {
+            let mut rest = length - 127;
             while rest >= 128 {
                 field.push(u8::try_from(rest % 128).expect("below 128") | 128);
                 rest /= 128;
