@@ -11,6 +11,7 @@ use crate::{
     admission::enter,
     core::Core,
     error::{ApiError, Reason},
+    rate::RateLimit,
     rewards::Rewards,
     shards::Shards,
 };
@@ -35,13 +36,20 @@ pub struct Api {
     core: Arc<Core>,
     shards: Shards,
     rewards: Rewards,
+    limit: Arc<RateLimit>,
 }
 
 impl Api {
     /// The API over running shards and reward senders.
     #[must_use]
-    pub const fn new(core: Arc<Core>, shards: Shards, rewards: Rewards) -> Self {
-        Self { core, shards, rewards }
+    pub fn new(core: Arc<Core>, shards: Shards, rewards: Rewards) -> Self {
+        Self { core, shards, rewards, limit: Arc::new(RateLimit::per_minute(0)) }
+    }
+
+    /// Limits how many claims and draws one player may make a minute; 0: any number.
+    #[must_use]
+    pub fn with_player_rate(self, per_minute: u32) -> Self {
+        Self { limit: Arc::new(RateLimit::per_minute(per_minute)), ..self }
     }
 
     /// What the player sees: all challenges, or one.
@@ -123,12 +131,13 @@ impl Api {
     /// Activates goals that are drawn.
     ///
     /// # Errors
-    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
+    /// `RATE_LIMITED`, what the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn random_select(
         &self,
         caller: &Caller,
         request: proto::RandomSelectRequest,
     ) -> Result<proto::GoalSelectionResponse, ApiError> {
+        self.take(caller)?;
         check_ids(&[("challenge_id", &request.challenge_id)])?;
         let challenge_id = request.challenge_id.clone();
         let command = Command::RandomSelect {
@@ -144,13 +153,14 @@ impl Api {
     /// Claims a reward and waits for its grant.
     ///
     /// # Errors
-    /// What the rules refuse, a full queue, a store that does not answer, too many conflicts; and
+    /// `RATE_LIMITED`, what the rules refuse, a full queue, a store that does not answer, too many conflicts; and
     /// `REWARD_PENDING`, `REWARD_UNCERTAIN`, `REWARD_GRANT_FAILED` as the grant ends.
     pub async fn claim(
         &self,
         caller: &Caller,
         request: proto::ClaimRewardRequest,
     ) -> Result<proto::ClaimRewardResponse, ApiError> {
+        self.take(caller)?;
         check_ids(&[("challenge_id", &request.challenge_id), ("goal_id", &request.goal_id)])?;
         enter()?;
         let claimed = self.rewards.claim(self.key(caller), request.challenge_id, request.goal_id).await?;
@@ -186,6 +196,11 @@ impl Api {
     async fn call(&self, caller: &Caller, command: Command) -> Result<(Reply, Arc<Catalogue>), ApiError> {
         enter()?;
         Ok(self.shards.call(self.key(caller), command).await?)
+    }
+
+    /// Takes one of the calls that a player may make a minute.
+    fn take(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.limit.take(&caller.player).inspect_err(|_| self.core.metrics().shed("player_rate"))
     }
 
     fn key(&self, caller: &Caller) -> PlayerKey {

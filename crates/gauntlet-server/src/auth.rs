@@ -1,7 +1,10 @@
 //! Who is calling: what a request's credentials prove. The player's id never comes from a body or
 //! a path.
+//!
+//! Players prove who they are with a token ([`AuthMode::Jwt`]) or, in development, with a header
+//! ([`AuthMode::Mock`]). Senders of events have credentials of their own: [`events`].
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header::AUTHORIZATION};
 use gauntlet_domain::limits::check_id;
 
 use crate::{
@@ -9,34 +12,79 @@ use crate::{
     error::{ApiError, Reason},
 };
 
+mod claims;
+pub mod events;
+mod fetch;
+mod jwt;
+mod keys;
+pub mod permissions;
+
+pub use claims::{Expected, NamespaceRule};
+pub use jwt::{Identity, JwtOptions, SetUpError, Verifier};
+
 /// The header, and the gRPC metadata, that names the player in [`AuthMode::Mock`].
 pub const MOCK_USER_HEADER: &str = "x-mock-user-id";
 
-/// How callers prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How callers prove who they are, as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthMode {
     /// Whoever names a player in [`MOCK_USER_HEADER`] is that player: for development and load
     /// tests.
     Mock,
+    /// The `sub` of a bearer token that was signed with a key of a key set is the player.
+    Jwt(JwtOptions),
 }
 
-impl AuthMode {
-    /// The caller of a request with these headers; gRPC's metadata are headers too.
+/// How callers prove who they are, at work.
+#[derive(Debug, Clone)]
+pub(crate) enum SignIn {
+    /// The header is believed.
+    Mock,
+    /// Tokens are checked.
+    Jwt(Verifier),
+}
+
+impl SignIn {
+    /// The caller of a request with these headers; gRPC's metadata are headers too. It may wait
+    /// a bounded time when a token names a key that is not known yet.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` when the credentials are missing or wrong.
-    pub fn caller(self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    /// `UNAUTHENTICATED` when the credentials are missing or wrong, `WRONG_NAMESPACE` when they
+    /// are of another game, `SIGN_IN_UNAVAILABLE` when there are no keys to check them with.
+    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         match self {
             Self::Mock => mock_caller(headers),
+            Self::Jwt(verifier) => verifier.identity(headers).await.map(|identity| identity.caller),
         }
     }
 
     /// The header, besides `Authorization`, that decides who the caller is. Caches must know it.
-    #[must_use]
-    pub const fn extra_header(self) -> Option<&'static str> {
+    pub(crate) const fn extra_header(&self) -> Option<&'static str> {
         match self {
             Self::Mock => Some(MOCK_USER_HEADER),
+            Self::Jwt(_) => None,
         }
+    }
+}
+
+/// The credential of `authorization: Bearer ...`, not checked.
+///
+/// # Errors
+/// What is wrong, to be read after "header authorization".
+fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or("is missing")?;
+    // Which of two would count depends on who reads them: a proxy may have checked the other one.
+    if values.next().is_some() {
+        return Err("is there more than once");
+    }
+    let text = value.to_str().map_err(|_| "is not ASCII")?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => match token.trim() {
+            "" => Err("has no token"),
+            token => Ok(token),
+        },
+        _ => Err("is not Bearer and a token"),
     }
 }
 
@@ -67,7 +115,7 @@ mod tests {
         for value in values {
             headers.append(MOCK_USER_HEADER, HeaderValue::from_bytes(value).unwrap());
         }
-        match AuthMode::Mock.caller(&headers) {
+        match mock_caller(&headers) {
             Ok(caller) => Ok(caller.player),
             Err(error) => {
                 assert_eq!(error.reason, Reason::Unauthenticated);
@@ -95,6 +143,26 @@ mod tests {
             (vec![&b"a"[..], &b"a"[..]], "is there more than once"),
         ] {
             assert_eq!(caller(&values), Err(format!("header x-mock-user-id {problem}")), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn one_bearer_credential_is_read() {
+        for (values, expected) in [
+            (vec!["Bearer a.b.c"], Ok("a.b.c")),
+            (vec!["bearer  x "], Ok("x")),
+            (vec![], Err("is missing")),
+            (vec!["Bearer a", "Bearer a"], Err("is there more than once")),
+            (vec!["Bearer"], Err("is not Bearer and a token")),
+            (vec!["Bearer "], Err("has no token")),
+            (vec!["Basic YTpi"], Err("is not Bearer and a token")),
+            (vec!["a.b.c"], Err("is not Bearer and a token")),
+        ] {
+            let mut all = HeaderMap::new();
+            for value in &values {
+                all.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            }
+            assert_eq!(bearer(&all), expected, "{values:?}");
         }
     }
 }

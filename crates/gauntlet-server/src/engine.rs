@@ -56,6 +56,8 @@ impl Engine {
         }));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;
+        // Nobody is told that the server is ready before its connections are.
+        core.store().warm_up().await?;
         let (writers, claims) = (Tasks::new(), Tasks::new());
         let shards = Shards::start(core.clone(), config.limits, &writers);
         let rewards = Rewards::new(core.clone(), shards.clone(), parts.adapter, claims.clone());

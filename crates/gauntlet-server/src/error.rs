@@ -112,11 +112,47 @@ pub enum Reason {
     MethodNotAllowed,
     /// The token is missing or wrong.
     Unauthenticated,
+    /// The token is of another game.
+    WrongNamespace,
+    /// The token does not allow this.
+    Forbidden,
+    /// The keys that tokens are checked with cannot be fetched.
+    SignInUnavailable,
+    /// Over the player's own limit; nothing was done.
+    RateLimited,
     /// The database cannot be reached in time.
     StoreUnavailable,
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 24] = [
+        Self::ChallengeNotFound,
+        Self::GoalNotFound,
+        Self::GoalNotCompleted,
+        Self::GoalNotActive,
+        Self::PrerequisitesNotMet,
+        Self::GoalRotated,
+        Self::GoalAlreadyClaimed,
+        Self::InsufficientGoals,
+        Self::InvalidInput,
+        Self::RewardGrantFailed,
+        Self::RewardPending,
+        Self::RewardUncertain,
+        Self::Overloaded,
+        Self::RateLimited,
+        Self::Conflict,
+        Self::DeadlineExceeded,
+        Self::Internal,
+        Self::RouteNotFound,
+        Self::MethodNotAllowed,
+        Self::Unauthenticated,
+        Self::WrongNamespace,
+        Self::Forbidden,
+        Self::SignInUnavailable,
+        Self::StoreUnavailable,
+    ];
+
     /// As callers see it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -140,6 +176,10 @@ impl Reason {
             Self::RouteNotFound => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::WrongNamespace => "WRONG_NAMESPACE",
+            Self::Forbidden => "FORBIDDEN",
+            Self::SignInUnavailable => "SIGN_IN_UNAVAILABLE",
+            Self::RateLimited => "RATE_LIMITED",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
         }
     }
@@ -157,11 +197,14 @@ impl Reason {
             Self::GoalAlreadyClaimed => Code::AlreadyExists,
             Self::InsufficientGoals | Self::InvalidInput => Code::InvalidArgument,
             Self::RewardGrantFailed | Self::Internal => Code::Internal,
-            Self::RewardPending | Self::Conflict | Self::StoreUnavailable => Code::Unavailable,
-            Self::Overloaded => Code::ResourceExhausted,
+            Self::RewardPending | Self::Conflict | Self::SignInUnavailable | Self::StoreUnavailable => {
+                Code::Unavailable
+            }
+            Self::Overloaded | Self::RateLimited => Code::ResourceExhausted,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::MethodNotAllowed => Code::Unimplemented,
             Self::Unauthenticated => Code::Unauthenticated,
+            Self::WrongNamespace | Self::Forbidden => Code::PermissionDenied,
         }
     }
 
@@ -169,9 +212,13 @@ impl Reason {
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Overloaded | Self::Conflict | Self::StoreUnavailable | Self::RewardPending => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Overloaded
+            | Self::RateLimited
+            | Self::Conflict
+            | Self::StoreUnavailable
+            | Self::RewardPending => Some(Duration::from_secs(1)),
+            // Fetching keys is tried again every few seconds.
+            Self::SignInUnavailable => Some(Duration::from_secs(5)),
             _ => None,
         }
     }
@@ -188,13 +235,15 @@ pub struct ApiError {
     pub message: String,
     /// Ids and numbers involved.
     pub metadata: Vec<(&'static str, String)>,
+    /// When to ask again, where it is known better than [`Reason::retry_after`] says.
+    after: Option<Duration>,
 }
 
 impl ApiError {
     /// An error without metadata.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), metadata: Vec::new() }
+        Self { reason, message: message.into(), metadata: Vec::new(), after: None }
     }
 
     /// Adds an id or number that is involved.
@@ -202,6 +251,19 @@ impl ApiError {
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.metadata.push((key, value.into()));
         self
+    }
+
+    /// Says when to ask again.
+    #[must_use]
+    pub const fn after(mut self, wait: Duration) -> Self {
+        self.after = Some(wait);
+        self
+    }
+
+    /// When it is sensible to ask again, if waiting helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.after.or_else(|| self.reason.retry_after())
     }
 
     /// The gRPC code.
@@ -277,5 +339,23 @@ impl From<&StoreError> for ApiError {
                 "the service could not read or write the player; operators were told",
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_reasons_has_every_one() {
+        let source = include_str!("error.rs");
+        let (_, from) = source.split_once("/// As callers see it.").unwrap();
+        let (words, _) = from.split_once("/// The code that goes").unwrap();
+        let written: Vec<&str> = words.split('"').skip(1).step_by(2).collect();
+        let mut listed = Reason::ALL.map(Reason::as_str);
+        listed.sort_unstable();
+        let mut sorted = written.clone();
+        sorted.sort_unstable();
+        assert_eq!(listed.as_slice(), sorted.as_slice());
     }
 }

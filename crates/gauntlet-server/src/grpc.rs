@@ -27,6 +27,7 @@ use tonic_health::pb::{FILE_DESCRIPTOR_SET as HEALTH_SET, health_server::HealthS
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use crate::{
+    auth::events::guard,
     error::{ApiError, Reason},
     http::cloud_events_router,
     server::FaceState,
@@ -41,12 +42,17 @@ mod stream;
 
 pub(crate) use status::unimplemented;
 
+/// The response for an error that arises before a service is reached.
+pub(crate) fn error(error: ApiError) -> Response {
+    status::status(error).into_http()
+}
+
 /// Largest message of a request, as on the HTTP face.
 const MAX_MESSAGE: usize = 64 * 1024;
 
 /// The player API, with health and reflection.
 pub(crate) fn api_router(face: &FaceState) -> Router {
-    let service = service::Service::new(face.api.clone(), face.auth);
+    let service = service::Service::new(face.api.clone(), face.auth.clone());
     let routes = Routes::new(ServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE));
     finish(routes, face, &[API])
         .fallback(no_such_service)
@@ -62,6 +68,7 @@ pub(crate) fn events_router(face: &FaceState) -> Router {
             EventStreamServer::new(stream::Events::new(face)).max_decoding_message_size(MAX_MESSAGE),
         );
     finish(routes, face, &[LOGIN, STAT, STREAM])
+        .layer(from_fn_with_state(face.event_secrets.clone(), guard))
         .layer(from_fn_with_state(observe::Observer::new(face), observe::observe))
         .merge(cloud_events_router(face))
 }

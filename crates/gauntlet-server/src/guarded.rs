@@ -134,6 +134,10 @@ impl Store for GuardedStore {
         self.store.migrate().await
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        self.store.warm_up().await
+    }
+
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         self.reads.run("player.load", self.store.load(players)).await
     }

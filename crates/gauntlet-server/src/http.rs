@@ -4,16 +4,20 @@
 //! the use cases refuse, and what is wrong with a request before it gets to one, is answered in
 //! one form, a wrong path included.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::Request,
-    http::Method,
+    http::{
+        HeaderValue, Method,
+        header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
+    },
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, get, post, put},
 };
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     error::{ApiError, Reason},
@@ -52,6 +56,18 @@ mod paths {
     pub(super) const HEALTH: &str = "/healthz";
 }
 
+/// Writes browse replies, and keeps what it wrote once for the catalogue.
+#[derive(Debug, Default)]
+pub struct Splice(splice::Templates);
+
+impl Splice {
+    /// The reply in JSON.
+    #[must_use]
+    pub fn write(&self, browse: &crate::api::Browse) -> Vec<u8> {
+        self.0.of(&browse.catalogue).write(browse)
+    }
+}
+
 /// What the handlers of the player API work with.
 #[derive(Debug, Clone)]
 struct ApiState {
@@ -63,27 +79,61 @@ struct ApiState {
 ///
 /// A challenge whose id is `initialize` is asked for as `%69nitialize`: the plain path is taken.
 pub(crate) fn api_router(face: &FaceState, base_path: &str) -> Router {
+    let at = |path: &str| format!("{base_path}{path}");
+    let mut router = Router::new();
+    let mut labels = BTreeMap::new();
+    for (path, handler) in routes() {
+        labels.insert(at(path), path);
+        router = router.route(&at(path), handler);
+    }
+    if !base_path.is_empty() {
+        labels.insert(paths::HEALTH.to_owned(), paths::HEALTH);
+        router = router.route(paths::HEALTH, get(handlers::health));
+    }
+    let router = finish(router, face, labels);
+    // Outside of all else: browsers ask before they send credentials.
+    let router = if face.cors_origins.is_empty() { router } else { router.layer(cors(&face.cors_origins)) };
+    router.with_state(ApiState { face: face.clone(), templates: Arc::default() })
+}
+
+/// Every operation of the player API.
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 9] {
     use paths::{
         ACTIVE, BATCH_SELECT, CHALLENGE, CHALLENGES, CLAIM, HEALTH, INITIALIZE, RANDOM_SELECT, ROTATION,
     };
-    let at = |path: &str| format!("{base_path}{path}");
-    let mut router = Router::new()
-        .route(&at(CHALLENGES), get(handlers::challenges))
-        .route(&at(INITIALIZE), post(handlers::initialize))
-        .route(&at(CHALLENGE), get(handlers::challenge))
-        .route(&at(ROTATION), get(handlers::rotation))
-        .route(&at(BATCH_SELECT), post(handlers::batch_select))
-        .route(&at(RANDOM_SELECT), post(handlers::random_select))
-        .route(&at(ACTIVE), put(handlers::set_goal_active))
-        .route(&at(CLAIM), post(handlers::claim))
-        .route(HEALTH, get(handlers::health));
-    if !base_path.is_empty() {
-        router = router.route(&at(HEALTH), get(handlers::health));
-    }
-    let labels =
-        [CHALLENGES, INITIALIZE, CHALLENGE, ROTATION, BATCH_SELECT, RANDOM_SELECT, ACTIVE, CLAIM, HEALTH];
-    let labels = labels.iter().flat_map(|path| [(at(path), *path), ((*path).to_owned(), *path)]).collect();
-    finish(router, face, labels).with_state(ApiState { face: face.clone(), templates: Arc::default() })
+    [
+        (CHALLENGES, get(handlers::challenges)),
+        (INITIALIZE, post(handlers::initialize)),
+        (CHALLENGE, get(handlers::challenge)),
+        (ROTATION, get(handlers::rotation)),
+        (BATCH_SELECT, post(handlers::batch_select)),
+        (RANDOM_SELECT, post(handlers::random_select)),
+        (ACTIVE, put(handlers::set_goal_active)),
+        (CLAIM, post(handlers::claim)),
+        (HEALTH, get(handlers::health)),
+    ]
+}
+
+/// The paths of the player API below the base path, for tests that must not miss one. Segments in
+/// braces are variable; which methods a path takes, the header `Allow` of a refusal tells.
+#[must_use]
+pub fn player_paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
+}
+
+/// What pages of these origins may do: call the API with a token, and read what it answers.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().cloned())
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, observe::REQUEST_ID])
+        .expose_headers([ETAG, RETRY_AFTER, observe::REQUEST_ID])
+        .max_age(Duration::from_secs(600))
 }
 
 /// Adds what every face has: answers for wrong paths and methods, and the layer that watches.

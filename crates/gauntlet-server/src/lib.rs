@@ -16,6 +16,8 @@ mod breaker;
 pub mod catalogue;
 pub mod clock;
 mod core;
+#[doc(hidden)]
+pub mod door;
 mod engine;
 pub mod error;
 mod grpc;
@@ -26,6 +28,7 @@ pub mod lifecycle;
 mod maintenance;
 pub mod metrics;
 pub mod net;
+mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
@@ -33,5 +36,5 @@ pub mod shards;
 mod simulation;
 
 pub use admission::AdmissionOptions;
-pub use http::split_cloud_events;
+pub use http::{player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -27,6 +27,7 @@ use hyper_util::{
     server::graceful::GracefulConnection,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -38,10 +39,12 @@ use tower::Service as _;
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
+pub mod tls;
 
-use prefixed::{Protocol, detect};
+use prefixed::{Prefixed, Protocol, detect};
 use replies::Replies;
 use stall::Stalling;
+use tls::Tls;
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -68,6 +71,8 @@ pub struct NetOptions {
     pub reply: Duration,
     /// How long requests that run may take after the shutdown began; then they are dropped.
     pub drain: Duration,
+    /// Encryption; `None`: none. The handshake belongs to the time for the first request.
+    pub tls: Option<Tls>,
 }
 
 impl Default for NetOptions {
@@ -80,6 +85,7 @@ impl Default for NetOptions {
             max_streams: 2_000,
             reply: Duration::from_secs(60),
             drain: Duration::from_secs(20),
+            tls: None,
         }
     }
 }
@@ -177,6 +183,7 @@ struct Server {
     streams: TaskTracker,
     first_request: Duration,
     reply: Duration,
+    tls: Option<Tls>,
     shutdown: CancellationToken,
 }
 
@@ -201,15 +208,8 @@ impl Server {
             .keep_alive_timeout(options.ping);
         // Without a state that is still missing, the router is cheap to clone for each request.
         let router = router.with_state(());
-        Self {
-            router,
-            http1,
-            http2,
-            streams,
-            first_request: options.first_request,
-            reply: options.reply,
-            shutdown,
-        }
+        let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
+        Self { router, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -219,15 +219,36 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let first_bytes = timeout(self.first_request, detect(stream));
-        let (protocol, stream) = match self.shutdown.run_until_cancelled(first_bytes).await {
-            Some(Ok(Ok(found))) => found,
+        match &self.tls {
+            None => {
+                let Some((protocol, stream)) = self.in_time(detect(stream)).await else { return };
+                self.speak(protocol, stream).await;
+            }
+            Some(tls) => {
+                let opened = async { detect(tls.accept(stream).await?).await };
+                let Some((protocol, stream)) = self.in_time(opened).await else { return };
+                self.speak(protocol, stream).await;
+            }
+        }
+    }
+
+    /// What a connection opens with, unless it fails, is late, or the shutdown begins.
+    async fn in_time<T>(&self, opened: impl Future<Output = io::Result<T>>) -> Option<T> {
+        match self.shutdown.run_until_cancelled(timeout(self.first_request, opened)).await {
+            Some(Ok(Ok(found))) => Some(found),
             Some(Ok(Err(error))) => {
                 tracing::debug!(%error, "connection ended before its first request");
-                return;
+                None
             }
-            None | Some(Err(_)) => return,
-        };
+            None | Some(Err(_)) => None,
+        }
+    }
+
+    /// Serves the requests of a connection to its end.
+    async fn speak<S>(&self, protocol: Protocol, stream: Prefixed<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let router = self.router.clone();
         let asked = AtomicBool::new(false);
         let replies = Replies::default();

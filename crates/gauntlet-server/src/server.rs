@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::HeaderValue};
 use gauntlet_domain::Catalogue;
 use gauntlet_store::{
     Error as StoreError, Store,
@@ -14,14 +14,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::{Admission, AdmissionOptions},
     api::Api,
-    auth::AuthMode,
+    auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
     clock::{Clock, Random},
     core::Core,
     engine::Engine,
     grpc, http,
     ingest::Ingest,
     lifecycle::{Readiness, Tasks},
-    net::{self, NetOptions},
+    net::{
+        self, NetOptions,
+        tls::{self, Tls, TlsError, TlsFiles},
+    },
     rewards::RewardAdapter,
     shards::{Limits, Shards},
 };
@@ -61,6 +64,16 @@ pub struct Config {
     pub roles: Roles,
     /// How callers prove who they are.
     pub auth: AuthMode,
+    /// Who may deliver events.
+    pub event_secrets: EventSecrets,
+    /// TLS of the HTTP and gRPC API.
+    pub api_tls: Option<TlsFiles>,
+    /// TLS of the events port.
+    pub events_tls: Option<TlsFiles>,
+    /// Origins whose pages may call the HTTP API; `*`: all.
+    pub cors_origins: Vec<HeaderValue>,
+    /// How many claims and draws one player may make a minute, and at once; 0: any number.
+    pub player_rate: u32,
     /// How late an event may come and still count for its own time. Too small, and an outage of
     /// minutes makes values stale; too large, and late events keep past cycles open.
     pub late_window: Duration,
@@ -99,6 +112,11 @@ impl Config {
             namespace: "gauntlet".into(),
             roles: Roles::ALL,
             auth: AuthMode::Mock,
+            event_secrets: EventSecrets::default(),
+            api_tls: None,
+            events_tls: None,
+            cors_origins: Vec::new(),
+            player_rate: 0,
             late_window: Duration::from_secs(600),
             grant_deadline: Duration::from_secs(10),
             grant_takeover: Duration::from_secs(5),
@@ -154,6 +172,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Tokens cannot be checked.
+    #[error("sign-in cannot be set up")]
+    SignIn(#[from] SetUpError),
+    /// Connections cannot be encrypted.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     /// The store does not answer.
     #[error("the store does not answer")]
     Store(#[from] StoreError),
@@ -180,14 +204,16 @@ impl Server {
     /// Binds the listeners and begins to serve.
     ///
     /// # Errors
-    /// An address that cannot be listened on, or a store that does not answer.
+    /// An address that cannot be listened on, certificates that cannot be used, or a store that
+    /// does not answer.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
+        let security = Security::load(&config, &parts.clock)?;
         let listeners = Listeners::bind(&config).await?;
         let engine = Engine::start(&config, parts).await?;
         let server = Self {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
-            api: engine.api(),
+            api: engine.api().with_player_rate(config.player_rate),
             ingest: engine.ingest(),
             engine,
             faces: Tasks::new(),
@@ -196,7 +222,9 @@ impl Server {
             stop_ops: CancellationToken::new(),
             drain_delay: config.drain_delay,
         };
-        server.start_faces(&config, listeners);
+        server.keep_fresh(&security);
+        security.wait_for_keys().await;
+        server.start_faces(&config, listeners, security);
         crash::point(Point::BeforeReady);
         server.readiness.set(true);
         Ok(server)
@@ -244,25 +272,44 @@ impl Server {
         tracing::info!("stopped");
     }
 
-    fn start_faces(&self, config: &Config, listeners: Listeners) {
+    /// Keeps keys and certificates as they are elsewhere.
+    fn keep_fresh(&self, security: &Security) {
+        let stop = &self.stop_faces;
+        if let SignIn::Jwt(verifier) = &security.sign_in {
+            self.faces.spawn_until("keys", stop, verifier.clone().refresh_until(stop.clone()));
+        }
+        for tls in [&security.api, &security.events].into_iter().flatten() {
+            let reload = tls.clone().reload_until(tls::LOOK, stop.clone());
+            self.faces.spawn_until("certificates", stop, reload);
+        }
+    }
+
+    fn start_faces(&self, config: &Config, listeners: Listeners, security: Security) {
         let state = FaceState {
             api: self.api.clone(),
             ingest: self.ingest.clone(),
             core: self.engine.core.clone(),
             shards: self.engine.shards.clone(),
             admission: Admission::new(self.engine.core.clone(), config.admission),
-            auth: config.auth,
+            auth: security.sign_in,
+            event_secrets: config.event_secrets.clone(),
+            cors_origins: config.cors_origins.clone(),
+            tls: false,
             readiness: self.readiness.clone(),
             stop: self.stop_faces.clone(),
         };
+        let with = |tls: &Option<Tls>| FaceState { tls: tls.is_some(), ..state.clone() };
+        let options = |tls: &Option<Tls>| NetOptions { tls: tls.clone(), ..config.net.clone() };
+        let (api_tls, events_tls) = (&security.api, &security.events);
         if let Some(listener) = listeners.http {
-            self.serve("http", listener, http::api_router(&state, &config.base_path), config);
+            let router = http::api_router(&with(api_tls), &config.base_path);
+            self.serve("http", listener, router, options(api_tls));
         }
         if let Some(listener) = listeners.grpc {
-            self.serve("grpc", listener, grpc::api_router(&state), config);
+            self.serve("grpc", listener, grpc::api_router(&with(api_tls)), options(api_tls));
         }
         if let Some(listener) = listeners.events {
-            self.serve("events", listener, grpc::events_router(&state), config);
+            self.serve("events", listener, grpc::events_router(&with(events_tls)), options(events_tls));
         }
         let (options, stop) = (config.net.clone(), self.stop_ops.clone());
         let router = http::ops_router(&state);
@@ -270,8 +317,8 @@ impl Server {
         self.ops.spawn_until("ops", &self.stop_ops, work);
     }
 
-    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, config: &Config) {
-        let (options, stop) = (config.net.clone(), self.stop_faces.clone());
+    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, options: NetOptions) {
+        let stop = self.stop_faces.clone();
         let work = async move { net::serve(listener, router, &options, stop).await };
         self.faces.spawn_until(name, &self.stop_faces, work);
     }
@@ -285,7 +332,11 @@ pub(crate) struct FaceState {
     pub(crate) core: Arc<Core>,
     pub(crate) shards: Shards,
     pub(crate) admission: Admission,
-    pub(crate) auth: AuthMode,
+    pub(crate) auth: SignIn,
+    pub(crate) event_secrets: EventSecrets,
+    pub(crate) cors_origins: Vec<HeaderValue>,
+    /// Whether the listener encrypts.
+    pub(crate) tls: bool,
     pub(crate) readiness: Readiness,
     /// Cancelled when the faces stop to take new work.
     pub(crate) stop: CancellationToken,
@@ -299,6 +350,33 @@ impl FaceState {
         metrics.queues(calls, events);
         metrics.pool(self.core.store().pool_status());
         metrics.render()
+    }
+}
+
+/// What is checked before a request gets to a handler.
+struct Security {
+    sign_in: SignIn,
+    api: Option<Tls>,
+    events: Option<Tls>,
+}
+
+impl Security {
+    fn load(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
+        let sign_in = match &config.auth {
+            AuthMode::Mock => SignIn::Mock,
+            AuthMode::Jwt(options) => SignIn::Jwt(Verifier::new(options.clone(), clock.clone())?),
+        };
+        let load = |files: &Option<TlsFiles>| files.clone().map(Tls::load).transpose();
+        Ok(Self { sign_in, api: load(&config.api_tls)?, events: load(&config.events_tls)? })
+    }
+
+    /// Waits a bounded time for the keys that tokens are checked with.
+    async fn wait_for_keys(&self) {
+        if let SignIn::Jwt(verifier) = &self.sign_in
+            && !verifier.ready().await
+        {
+            tracing::error!("no keys to check tokens with: callers are refused until they can be fetched");
+        }
     }
 }
 

@@ -333,6 +333,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Answers how many were applied.
     async fn migrate(&self) -> Result<u32, Error>;
 
+    /// Makes ready what the first calls would otherwise wait for: connections are opened, and
+    /// know their statements. Called once at start, after the migrations.
+    async fn warm_up(&self) -> Result<(), Error>;
+
     /// Loads players, answered in the order asked. A key must not be asked for twice in a call.
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error>;
 

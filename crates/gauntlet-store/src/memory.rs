@@ -185,6 +185,10 @@ impl Store for MemoryStore {
         self.state("migrate").map(|_| 0)
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         let state = self.state("player.load")?;
         Ok(players.iter().map(|load| state.load(load)).collect())

@@ -3,7 +3,9 @@
 //! A commit is one statement in autocommit: one round trip, no open transaction while the process
 //! does something else, and a caller that goes away leaves nothing behind.
 
+mod address;
 mod commit;
+mod connect;
 mod grants;
 mod journal;
 mod load;
@@ -11,30 +13,30 @@ mod migrate;
 mod receipts;
 mod registry;
 mod session;
+mod tls;
 mod types;
+mod warm;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use gauntlet_domain::{GoalNumber, Timestamp};
-use tokio_postgres::{
-    NoTls,
-    config::{Config, SslMode},
-};
+use tokio_postgres::config::Config;
 
 use crate::contract::{
     DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
     PoolStatus, Retry, Store, Write, Written,
 };
 use crate::rows;
+use connect::{Link, Pooler};
 use session::{Failure, Session};
 
 /// How to reach PostgreSQL.
 #[derive(Clone)]
 pub struct PgOptions {
-    /// A libpq URL (`postgres://user:password@host:port/database`) or `key=value` pairs. Of
-    /// `sslmode` only `disable` and `prefer` are known, and neither encrypts.
+    /// A libpq URL (`postgres://user:password@host:port/database`) or `key=value` pairs, with
+    /// `sslmode` and `sslrootcert` as in libpq; docs/postgres.md says what each mode does.
     pub url: String,
     /// Connections that may be open at most; at least 1. Too low: callers wait for each other;
     /// too high: the database spends its cores on switching.
@@ -78,11 +80,8 @@ impl fmt::Debug for PgOptions {
 enum BadOptions {
     #[error("the database URL cannot be read")]
     Url(#[source] tokio_postgres::Error),
-    #[error(
-        "the database URL asks for TLS (sslmode=require or stricter), which this release cannot do: use \
-         sslmode=disable on a network you trust, or a local proxy that does the TLS"
-    )]
-    Tls,
+    #[error("the database URL asks for TLS in a way that cannot work")]
+    Tls(#[from] tls::BadTls),
     #[error("the database URL names no host")]
     NoHost,
     #[error("max_connections is 0")]
@@ -94,6 +93,7 @@ enum BadOptions {
 /// Players in PostgreSQL. Cheap calls share a bounded pool; see [`PgOptions`].
 pub struct PgStore {
     pool: Pool,
+    pooler: Arc<Pooler>,
     statement: Duration,
 }
 
@@ -101,21 +101,6 @@ impl fmt::Debug for PgStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgStore").field("pool", &self.pool.status()).finish_non_exhaustive()
     }
-}
-
-/// Settings of every session.
-///
-/// All statements reach their rows by a key, whatever the tables hold. Two things make the planner
-/// see that: generic plans (planning a commit costs more than running it), and no sequential scans
-/// (a plan made while a table was nearly empty would otherwise stay until the next ANALYZE, and
-/// read the whole table by then). JIT would compile what takes microseconds.
-fn session_settings(statement: Duration) -> String {
-    let millis = statement.as_millis();
-    format!(
-        "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off \
-         -c default_transaction_isolation=read\\ committed -c statement_timeout={millis} \
-         -c idle_in_transaction_session_timeout={millis} -c client_min_messages=warning"
-    )
 }
 
 impl PgStore {
@@ -126,10 +111,13 @@ impl PgStore {
     /// [`Error::Rejected`] when the options cannot work.
     pub fn connect(options: &PgOptions) -> Result<Self, Error> {
         let reject = |fault: BadOptions| Error::Rejected { operation: "connect", source: fault.into() };
-        let config = pg_config(options).map_err(reject)?;
-        let manager = Manager::from_config(
+        let (bare, tls) = pg_config(options).map_err(reject)?;
+        let config = with_session_settings(&bare, options.statement);
+        let pooler = Arc::new(Pooler::default());
+        let link = Link { bare, tls, statement: options.statement, pooler: Arc::clone(&pooler) };
+        let manager = Manager::from_connect(
             config,
-            NoTls,
+            link,
             // Fast: a connection is known to be closed without asking the database.
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -141,57 +129,80 @@ impl PgStore {
             .recycle_timeout(Some(options.connect))
             .build()
             .map_err(|error| Error::Rejected { operation: "connect", source: error.into() })?;
-        Ok(Self { pool, statement: options.statement })
+        Ok(Self { pool, pooler, statement: options.statement })
     }
 
     async fn session(&self, operation: &'static str) -> Result<Session, Error> {
-        Session::open(&self.pool, operation, self.statement).await
+        Session::open(&self.pool, &self.pooler, operation, self.statement).await
     }
 }
 
-fn pg_config(options: &PgOptions) -> Result<Config, BadOptions> {
+fn pg_config(options: &PgOptions) -> Result<(Config, Option<tls::Connector>), BadOptions> {
     if options.max_connections == 0 {
         return Err(BadOptions::NoConnections);
     }
     if options.wait.is_zero() || options.connect.is_zero() || options.statement.as_millis() == 0 {
         return Err(BadOptions::NoTime);
     }
-    // The client does not know these modes and would call the URL unreadable.
-    if ["sslmode=verify-ca", "sslmode=verify-full"].iter().any(|mode| options.url.contains(mode)) {
-        return Err(BadOptions::Tls);
-    }
-    let mut config: Config = options.url.parse().map_err(BadOptions::Url)?;
-    if !matches!(config.get_ssl_mode(), SslMode::Disable | SslMode::Prefer) {
-        return Err(BadOptions::Tls);
-    }
+    // The client library does not know all of them.
+    let (url, tls) = address::take(&options.url, &tls::PARAMETERS);
+    let mut config: Config = url.parse().map_err(BadOptions::Url)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(BadOptions::NoHost);
     }
-    // What the URL sets comes last and wins.
-    let settings = session_settings(options.statement);
-    let settings = match config.get_options() {
-        Some(own) => format!("{settings} {own}"),
-        None => settings,
-    };
+    let connector = tls::connector(&tls, &mut config)?;
     if config.get_application_name().is_none() {
         config.application_name("gauntlet");
     }
     config
-        .options(settings)
-        .ssl_mode(SslMode::Disable)
         .connect_timeout(options.connect)
         .tcp_user_timeout(options.statement + session::GRACE)
         .keepalives(true)
         .keepalives_idle(Duration::from_secs(30))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(3);
-    Ok(config)
+    Ok((config, connector))
+}
+
+fn with_session_settings(bare: &Config, statement: Duration) -> Config {
+    let mut config = bare.clone();
+    let settings = connect::startup_options(statement, bare.get_options());
+    config.options(settings);
+    config
 }
 
 #[async_trait]
 impl Store for PgStore {
     async fn migrate(&self) -> Result<u32, Error> {
         migrate::run(&mut self.session("migrate").await?).await
+    }
+
+    async fn warm_up(&self) -> Result<(), Error> {
+        let mut sessions = Vec::new();
+        for number in 0..self.pool.status().max_size {
+            // All at the same time, so that each is another connection.
+            match self.session("warm_up").await {
+                Ok(session) => sessions.push(session),
+                Err(error) if number == 0 => return Err(error),
+                Err(error) => {
+                    let source = std::error::Error::source(&error);
+                    let source = source.map(ToString::to_string);
+                    tracing::warn!(
+                        open = number,
+                        limit = self.pool.status().max_size,
+                        source,
+                        "the database does not give as many connections as the pool may have"
+                    );
+                    break;
+                }
+            }
+        }
+        if self.pooler.may_prepare() {
+            for session in &mut sessions {
+                warm::prepare(session).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
@@ -336,16 +347,12 @@ mod tests {
     use super::*;
 
     fn fault(options: &PgOptions) -> String {
-        let error = pg_config(options).expect_err("refused");
-        error.to_string()
+        pg_config(options).map(|_| ()).expect_err("refused").to_string()
     }
 
     #[test]
     fn refuses_options_that_cannot_work() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let url = format!("postgres://u@localhost/d?sslmode={mode}");
-            assert!(fault(&PgOptions::new(url)).contains("asks for TLS"), "{mode}");
-        }
+        assert!(fault(&PgOptions::new("postgres://u@h/d?sslmode=allow")).contains("asks for TLS"));
         assert!(fault(&PgOptions::new("postgres:///d")).contains("no host"));
         assert!(fault(&PgOptions::new("nonsense")).contains("cannot be read"));
         let none = PgOptions { max_connections: 0, ..PgOptions::new("postgres://u@h/d") };
@@ -357,7 +364,8 @@ mod tests {
     #[test]
     fn settings_of_the_url_win_over_ours() {
         let url = "host=h user=u application_name=mine options='-c statement_timeout=7'";
-        let config = pg_config(&PgOptions::new(url)).expect("fine");
+        let options = PgOptions::new(url);
+        let config = with_session_settings(&pg_config(&options).expect("fine").0, options.statement);
         assert_eq!(config.get_application_name(), Some("mine"));
         let settings = config.get_options().expect("options");
         assert!(settings.contains("statement_timeout=5000"));

@@ -158,6 +158,10 @@ impl Store for SqliteStore {
         self.writer.run("migrate", connection::migrate).await
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         let mut answers = Vec::with_capacity(players.len());
         for (at, step) in players.chunks(LOAD_STEP).enumerate() {

@@ -1,4 +1,4 @@
-//! Where the PostgreSQL server is installed, and as whom it can run.
+//! Where the PostgreSQL server and PgBouncer are installed, and as whom it can run.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ pub(crate) fn folder() -> PathBuf {
         return found;
     }
     if uid() == 0 {
-        install();
+        install("postgresql");
         if let Some(found) = find() {
             return found;
         }
@@ -20,6 +20,27 @@ pub(crate) fn folder() -> PathBuf {
     panic!(
         "no PostgreSQL server found: neither in PATH, nor by pg_config, nor in /usr/lib/postgresql. \
          The tests run a private server; install it (Debian: apt-get install postgresql) and run them again"
+    );
+}
+
+/// The program `pgbouncer`. Looks in `PATH` and where Debian puts it, and as root installs it at last.
+pub(crate) fn pgbouncer() -> PathBuf {
+    let find = || {
+        let folders = in_path().into_iter().chain([PathBuf::from("/usr/sbin")]);
+        folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
+    };
+    if let Some(found) = find() {
+        return found;
+    }
+    if uid() == 0 {
+        install("pgbouncer");
+        if let Some(found) = find() {
+            return found;
+        }
+    }
+    panic!(
+        "no PgBouncer found, neither in PATH nor in /usr/sbin. The tests run one in front of their private \
+         server; install it (Debian: apt-get install pgbouncer) and run them again"
     );
 }
 
@@ -56,11 +77,11 @@ fn by_debian() -> Vec<PathBuf> {
 }
 
 #[expect(clippy::print_stderr, reason = "installing takes a while and changes the machine: say so")]
-fn install() {
-    eprintln!("gauntlet-testkit: no PostgreSQL server found; running apt-get install -y postgresql");
+fn install(package: &str) {
+    eprintln!("gauntlet-testkit: {package} is not installed; running apt-get install -y {package}");
     // Other test processes may be installing it at the same time.
     let wait = ["-o", "DPkg::Lock::Timeout=300"];
-    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
+    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
         let status = Command::new("apt-get")
             .args(wait)
             .args(arguments)

@@ -37,6 +37,8 @@ pub struct PgCluster {
     programs: PathBuf,
     folder: PathBuf,
     user: Option<User>,
+    /// Lines for the end of `postgresql.conf`.
+    settings: String,
     port: AtomicU16,
     databases: AtomicU32,
     keeper: Child,
@@ -61,13 +63,26 @@ impl PgCluster {
     /// A server of the caller's own, for tests that stop it. It ends when it is dropped.
     #[must_use]
     pub fn private() -> Self {
+        Self::private_with(&[])
+    }
+
+    /// The same with settings of the server, as `postgresql.conf` takes them: for benchmarks.
+    #[must_use]
+    pub fn private_with(settings: &[(&str, &str)]) -> Self {
         let programs = binaries::folder();
         let user = binaries::server_user();
         let folder = make_folder(user);
         // From here on the folder is removed whatever happens.
         let keeper = start_keeper(&programs, &folder, user);
-        let cluster =
-            Self { programs, folder, user, port: AtomicU16::new(0), databases: AtomicU32::new(0), keeper };
+        let cluster = Self {
+            programs,
+            folder,
+            user,
+            settings: settings.iter().flat_map(|(name, value)| [name, " = ", value, "\n"]).collect(),
+            port: AtomicU16::new(0),
+            databases: AtomicU32::new(0),
+            keeper,
+        };
         cluster.initialise();
         cluster.start_on_a_free_port();
         cluster
@@ -84,6 +99,20 @@ impl PgCluster {
             .expect("CREATE DATABASE");
         let url = self.url(&name);
         Database { name, url }
+    }
+
+    /// Writes a file that only the server can read, such as its key, beside its data.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::{OpenOptionsExt as _, chown};
+        let path = self.folder.join(name);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        std::io::Write::write_all(&mut file.expect("creates"), text.as_bytes()).expect("writes");
+        if let Some(user) = self.user {
+            chown(&path, Some(user.uid), Some(user.gid)).expect("chown");
+        }
+        path
     }
 
     /// Stops the server as a crash would: no goodbye to its clients, nothing written that was not
@@ -103,8 +132,21 @@ impl PgCluster {
         self.start();
     }
 
+    /// The id of the server's first process, whose children are all others.
+    #[must_use]
+    pub fn postmaster(&self) -> u32 {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = fs::read_to_string(file).expect("the server runs");
+        text.lines().next().and_then(|line| line.trim().parse().ok()).expect("a process id")
+    }
+
     fn url(&self, database: &str) -> String {
-        format!("postgres://gauntlet@127.0.0.1:{}/{database}", self.port.load(Ordering::Relaxed))
+        format!("postgres://gauntlet@{}/{database}", self.address())
+    }
+
+    /// `127.0.0.1:port`.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.load(Ordering::Relaxed))
     }
 
     fn data(&self) -> String {
@@ -137,9 +179,10 @@ impl PgCluster {
             self.port.store(port, Ordering::Relaxed);
             let settings = format!(
                 "listen_addresses = '127.0.0.1'\nport = {port}\nmax_connections = {}\n\
-                 unix_socket_directories = '{}'\n",
+                 unix_socket_directories = '{}'\n{}",
                 max_connections(),
-                self.folder.display()
+                self.folder.display(),
+                self.settings
             );
             // Settings that stand later in the file win.
             let file = self.folder.join("data/postgresql.conf");
@@ -189,7 +232,7 @@ fn max_connections() -> usize {
     (20 * tests).max(100)
 }
 
-fn make_folder(user: Option<User>) -> PathBuf {
+pub(crate) fn make_folder(user: Option<User>) -> PathBuf {
     let folder =
         tempfile::Builder::new().prefix("gauntlet-pg-").tempdir().expect("a temporary folder").keep();
     if let Some(user) = user {

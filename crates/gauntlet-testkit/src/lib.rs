@@ -1,5 +1,5 @@
-//! What the tests of several crates need: a real PostgreSQL that belongs to the test process, and
-//! a reward platform that does as it is told.
+//! What the tests of several crates need: a real PostgreSQL that belongs to the test process, a
+//! PgBouncer and a faulty network in front of it, and a reward platform that does as it is told.
 //!
 //! A test that cannot have its database fails; it is never skipped.
 
@@ -11,7 +11,11 @@
 
 mod binaries;
 mod cluster;
+mod pgbouncer;
 mod platform;
+mod proxy;
 
 pub use cluster::{Database, PgCluster, Sessions};
+pub use pgbouncer::PgBouncer;
 pub use platform::{Entry, FakePlatform, Fault, Memory, Reply, Seen};
+pub use proxy::Proxy;

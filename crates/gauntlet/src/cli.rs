@@ -67,8 +67,9 @@ Examples:
   gauntlet serve
       A SQLite file in this folder, the sample catalogue, mock sign-in, on this machine only.
   gauntlet serve --catalogue challenges.json --store sqlite:/var/lib/gauntlet/players.db
-  gauntlet serve --store postgres://gauntlet:secret@db:5432/game --auth mock --http 0.0.0.0:8000
-      PostgreSQL, reachable from other machines: sign-in has to be named.
+  gauntlet serve --store postgres://gauntlet:secret@db:5432/game --http 0.0.0.0:8000 \
+      --auth jwt --jwks-url https://iam.example.com/keys --namespace arena
+      PostgreSQL, reachable from other machines: players sign in with tokens.
   gauntlet serve --store postgres://... --auth mock --roles events,worker
       One of several processes on the same database.
 
@@ -204,7 +205,8 @@ Examples:
   gauntlet player claim --player ann first-steps first-login
   GAUNTLET_PLAYER=ann gauntlet player list --json
 
-The player is named in the header x-mock-user-id, so the server has to run with mock sign-in.")]
+A server with --auth jwt is shown a token: GAUNTLET_TOKEN=... gauntlet player list. Else the player is
+named in the header x-mock-user-id, which a server with mock sign-in believes.")]
 pub(crate) struct PlayerArgs {
     /// Settings.
     #[command(flatten)]

@@ -8,6 +8,7 @@ mod send;
 mod serve;
 mod settings;
 mod store;
+mod tls;
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,7 @@ mod mask;
 #[cfg(test)]
 mod page;
 mod rewards;
+mod security;
 mod setting;
 mod suggest;
 mod table;
@@ -29,7 +30,7 @@ pub(crate) use rewards::Platform;
 use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};
 pub(crate) use typed::{
-    LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
+    ClientTls, LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
 };
 pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, instant};
 

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use super::status::status;
 use crate::{
     api::{Api, Caller},
-    auth::AuthMode,
+    auth::SignIn,
     error::{ApiError, Reason},
 };
 
@@ -16,17 +16,17 @@ type Reply<T> = Result<Response<T>, Status>;
 #[derive(Debug, Clone)]
 pub(super) struct Service {
     api: Api,
-    auth: AuthMode,
+    auth: SignIn,
 }
 
 impl Service {
-    pub(super) const fn new(api: Api, auth: AuthMode) -> Self {
+    pub(super) const fn new(api: Api, auth: SignIn) -> Self {
         Self { api, auth }
     }
 
     /// The caller and the message of a request.
-    fn open<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
-        let caller = self.auth.caller(request.metadata().as_ref()).map_err(status)?;
+    async fn open<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
+        let caller = self.auth.caller(request.metadata().as_ref()).await.map_err(status)?;
         Ok((caller, request.into_inner()))
     }
 }
@@ -41,7 +41,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::GetChallengesRequest>,
     ) -> Reply<proto::GetChallengesResponse> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         let browse = self.api.browse(&caller, None, request.active_only).await;
         reply(browse.map(|browse| proto::GetChallengesResponse { challenges: browse.messages() }))
     }
@@ -50,7 +50,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::GetChallengeRequest>,
     ) -> Reply<proto::Challenge> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         let browse = self.api.browse(&caller, Some(&request.challenge_id), request.active_only).await;
         let nothing = || ApiError::new(Reason::Internal, "the service found a challenge and lost it");
         reply(browse.and_then(|browse| browse.messages().pop().ok_or_else(nothing)))
@@ -60,7 +60,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::InitializeRequest>,
     ) -> Reply<proto::InitializeResponse> {
-        let (caller, _) = self.open(request)?;
+        let (caller, _) = self.open(request).await?;
         reply(self.api.initialize(&caller).await)
     }
 
@@ -68,7 +68,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::SetGoalActiveRequest>,
     ) -> Reply<proto::SetGoalActiveResponse> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         reply(self.api.set_goal_active(&caller, request).await)
     }
 
@@ -76,7 +76,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::ClaimRewardRequest>,
     ) -> Reply<proto::ClaimRewardResponse> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         reply(self.api.claim(&caller, request).await)
     }
 
@@ -84,7 +84,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::BatchSelectRequest>,
     ) -> Reply<proto::GoalSelectionResponse> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         reply(self.api.batch_select(&caller, request).await)
     }
 
@@ -92,7 +92,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::RandomSelectRequest>,
     ) -> Reply<proto::GoalSelectionResponse> {
-        let (caller, request) = self.open(request)?;
+        let (caller, request) = self.open(request).await?;
         reply(self.api.random_select(&caller, request).await)
     }
 
@@ -100,7 +100,7 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::GetRotationStatusRequest>,
     ) -> Reply<proto::GetRotationStatusResponse> {
-        let (_, request) = self.open(request)?;
+        let (_, request) = self.open(request).await?;
         reply(self.api.rotation_status(&request))
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn unimplemented() -> Status {
 fn with_code(error: ApiError, code: Code) -> Status {
     let mut details = vec![any("ErrorInfo", &error_info(&error))];
     let mut metadata = MetadataMap::new();
-    if let Some(after) = error.reason.retry_after() {
+    if let Some(after) = error.retry_after() {
         let delay = prost_types::Duration::try_from(after).ok();
         details.push(any("RetryInfo", &rpc::RetryInfo { retry_delay: delay }));
         // The same for clients and proxies that do not read details. Rounded up: 0 is at once.

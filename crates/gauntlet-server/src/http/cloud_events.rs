@@ -12,6 +12,7 @@ use axum::{
     body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, header::CONTENT_TYPE},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -25,6 +26,7 @@ use super::{
     reply::{ErrorBody, Json, error_response},
 };
 use crate::{
+    auth::events::guard,
     error::{ApiError, Code, Reason},
     ingest::{CloudEvent, Ingest},
     server::FaceState,
@@ -38,7 +40,8 @@ const MAX_BATCH_BODY: usize = 1024 * 1024;
 
 /// The route that takes `CloudEvents`.
 pub(crate) fn router(face: &FaceState) -> Router {
-    let router = Router::new().route(EVENTS, post(events));
+    let guarded = from_fn_with_state(face.event_secrets.clone(), guard);
+    let router = Router::new().route(EVENTS, post(events)).layer(guarded);
     super::finish(router, face, [(EVENTS.to_owned(), EVENTS)].into()).with_state(face.clone())
 }
 

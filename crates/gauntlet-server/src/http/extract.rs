@@ -21,7 +21,7 @@ impl FromRequestParts<ApiState> for Player {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        state.face.auth.caller(&parts.headers).map(Self)
+        state.face.auth.caller(&parts.headers).await.map(Self)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     fields::Fields,
     reply::{Json, json_bytes},
 };
-use crate::{api::Browse, auth::AuthMode, error::ApiError};
+use crate::{api::Browse, auth::SignIn, error::ApiError};
 
 type Reply<T> = Result<Json<T>, ApiError>;
 
@@ -136,7 +136,7 @@ fn browse_reply(state: &ApiState, headers: &HeaderMap, browse: &Browse) -> Respo
     }
     // One player's own, and to be asked about each time.
     reply_headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    reply_headers.insert(VARY, vary(state.face.auth));
+    reply_headers.insert(VARY, vary(&state.face.auth));
     response
 }
 
@@ -154,7 +154,7 @@ fn encoded(headers: &HeaderMap, body: Vec<u8>) -> Response {
 }
 
 /// The request's headers that decide what the reply is.
-fn vary(auth: AuthMode) -> HeaderValue {
+fn vary(auth: &SignIn) -> HeaderValue {
     let names: [HeaderName; 2] = [AUTHORIZATION, ACCEPT_ENCODING];
     let list = names.iter().map(HeaderName::as_str).chain(auth.extra_header()).collect::<Vec<_>>().join(", ");
     HeaderValue::from_str(&list).unwrap_or(HeaderValue::from_static("*"))

@@ -13,7 +13,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method,
-        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -28,7 +28,7 @@ use crate::{
     server::FaceState,
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that a caller may choose.
 const MAX_REQUEST_ID: usize = 128;
 /// The label of requests for paths that do not exist: what callers make up is no label.
@@ -42,6 +42,8 @@ pub(super) struct Observer {
     labels: Arc<BTreeMap<String, &'static str>>,
     /// The first half of the ids given here, so that those of two processes differ.
     process: u32,
+    /// Whether the listener encrypts.
+    tls: bool,
     next: Arc<AtomicU64>,
 }
 
@@ -54,6 +56,7 @@ impl Observer {
             admission: face.admission.clone(),
             labels: Arc::new(labels),
             process,
+            tls: face.tls,
             next: Arc::default(),
         }
     }
@@ -95,6 +98,14 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Replies are data: a browser that shows one must run, load and frame nothing.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    if observer.tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     headers.insert(REQUEST_ID, id);
     observer.core.metrics().request("http", label, code, word, started.elapsed());
     response

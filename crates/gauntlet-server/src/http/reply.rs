@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER},
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -53,12 +53,15 @@ pub(super) fn error_response(error: &ApiError, body: &impl Serialize) -> Respons
     // Strings and numbers are always writable.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = json_bytes(status, body);
-    if let Some(after) = error.reason.retry_after() {
+    if let Some(after) = error.retry_after() {
         // Rounded up: 0 would mean at once.
         let seconds = after.as_millis().div_ceil(1000);
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+    }
+    if error.reason == Reason::Unauthenticated {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     // For the metrics.
     response.extensions_mut().insert(error.reason);

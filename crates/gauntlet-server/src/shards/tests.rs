@@ -80,6 +80,9 @@ impl Store for FaultyStore {
     async fn migrate(&self) -> Result<u32, Error> {
         self.inner.migrate().await
     }
+    async fn warm_up(&self) -> Result<(), Error> {
+        self.inner.warm_up().await
+    }
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         self.inner.load(players).await
     }

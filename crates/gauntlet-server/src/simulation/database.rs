@@ -268,6 +268,10 @@ impl Store for Connection {
         self.database.inner.migrate().await
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        self.database.inner.warm_up().await
+    }
+
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         let players = players.to_vec();
         let what = players.iter().map(|load| load.key.player.as_str()).collect::<Vec<_>>().join(" ");

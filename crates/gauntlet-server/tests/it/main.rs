@@ -8,7 +8,9 @@
     reason = "helpers of tests fail the test with what they saw"
 )]
 
+mod access;
 mod corpus;
+mod errors;
 mod histories;
 mod model;
 mod overload;

@@ -37,7 +37,7 @@ pub(super) async fn commit(
 ) -> Result<Vec<Written>, Failure> {
     let mut batch: Vec<(&Write, &Encoded)> = writes.iter().zip(encoded).collect();
     batch.sort_unstable_by_key(|(write, _)| &write.key);
-    let statement = Statement::of(&batch);
+    let statement = Statement::of(&batch, Parts::of(&batch));
     let params: Vec<&(dyn ToSql + Sync)> =
         statement.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
     let written = session.write(&statement.sql, &params).await?;
@@ -97,21 +97,83 @@ struct Statement<'a> {
     values: Vec<Value<'a>>,
 }
 
+/// Which parts a statement has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each a yes or no")]
+pub(super) struct Parts {
+    /// Players that exist.
+    pub(super) updates: bool,
+    /// Players that do not.
+    pub(super) creates: bool,
+    /// Settled parts to write.
+    pub(super) settles: bool,
+    /// Settled parts to remove.
+    pub(super) unsettles: bool,
+    pub(super) receipts: bool,
+    pub(super) orders: bool,
+    pub(super) results: bool,
+    pub(super) journal: bool,
+}
+
+impl Parts {
+    fn of(batch: &Batch<'_>) -> Self {
+        let mut parts = Self::default();
+        for (write, bytes) in batch {
+            parts.updates |= write.expected.is_some();
+            parts.creates |= write.expected.is_none();
+            parts.settles |= matches!(bytes.settled, Settled::Put(_));
+            parts.unsettles |= matches!(bytes.settled, Settled::Remove);
+            parts.receipts |= !write.receipts.is_empty();
+            // Orders without a lease were refused before.
+            parts.orders |= write.lease.is_some() && !write.orders.is_empty();
+            parts.results |= !write.results.is_empty();
+            parts.journal |= !write.journal.is_empty();
+        }
+        parts
+    }
+}
+
+/// Runs the statement of these parts on nobody, which changes nothing: the session knows it and
+/// its plan from now on.
+pub(super) async fn rehearse(session: &mut Session, parts: Parts) -> Result<(), Failure> {
+    let statement = Statement::of(&[], parts);
+    let params: Vec<&(dyn ToSql + Sync)> =
+        statement.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
+    session.write(&statement.sql, &params).await.map(drop)
+}
+
 impl<'a> Statement<'a> {
-    fn of(batch: &Batch<'a>) -> Self {
+    fn of(batch: &Batch<'a>, parts: Parts) -> Self {
         let mut statement = Self { sql: "WITH ".to_owned(), values: Vec::new() };
-        let updates = statement.update(batch);
-        let creates = statement.create(batch);
-        statement.sql.push_str(match (updates, creates) {
+        if parts.updates {
+            statement.update(batch);
+        }
+        if parts.creates {
+            statement.create(batch);
+        }
+        statement.sql.push_str(match (parts.updates, parts.creates) {
             (true, true) => "ok AS (SELECT * FROM written UNION ALL SELECT * FROM created)",
             (true, false) => "ok AS (SELECT * FROM written)",
             (false, _) => "ok AS (SELECT * FROM created)",
         });
-        statement.settle(batch);
-        statement.receipts(batch);
-        statement.orders(batch);
-        statement.results(batch);
-        statement.journal(batch);
+        if parts.settles {
+            statement.settle(batch);
+        }
+        if parts.unsettles {
+            statement.unsettle(batch);
+        }
+        if parts.receipts {
+            statement.receipts(batch);
+        }
+        if parts.orders {
+            statement.orders(batch);
+        }
+        if parts.results {
+            statement.results(batch);
+        }
+        if parts.journal {
+            statement.journal(batch);
+        }
         statement.sql.push_str(" SELECT player, namespace FROM ok");
         statement
     }
@@ -135,11 +197,8 @@ impl<'a> Statement<'a> {
         let _ = write!(self.sql, ", {name} AS ({sql})");
     }
 
-    fn update(&mut self, batch: &Batch<'a>) -> bool {
+    fn update(&mut self, batch: &Batch<'a>) {
         let old = batch.iter().copied().filter(|(write, _)| write.expected.is_some());
-        if old.clone().next().is_none() {
-            return false;
-        }
         let source = self.source(key_columns(old.clone().map(|(write, _)| write)).into_iter().chain([
             column("revision", "bigint", old.clone().filter_map(|(write, _)| write.expected).map(rows::wide)),
             column("live", "bytea", old.map(|(_, bytes)| bytes.live.as_slice())),
@@ -150,14 +209,10 @@ impl<'a> Statement<'a> {
              WHERE p.player = ANY (ARRAY[u.player]) AND p.namespace = u.namespace \
              AND p.revision = u.revision RETURNING p.player, p.namespace), "
         );
-        true
     }
 
-    fn create(&mut self, batch: &Batch<'a>) -> bool {
+    fn create(&mut self, batch: &Batch<'a>) {
         let new = batch.iter().copied().filter(|(write, _)| write.expected.is_none());
-        if new.clone().next().is_none() {
-            return false;
-        }
         let source =
             self.source(key_columns(new.clone().map(|(write, _)| write)).into_iter().chain([column(
                 "live",
@@ -170,7 +225,6 @@ impl<'a> Statement<'a> {
              SELECT u.player, u.namespace, 1, u.live FROM {source} \
              ON CONFLICT DO NOTHING RETURNING player, namespace), "
         );
-        true
     }
 
     fn settle(&mut self, batch: &Batch<'a>) {
@@ -178,41 +232,37 @@ impl<'a> Statement<'a> {
             Settled::Put(bytes) => Some((write, bytes.as_slice())),
             _ => None,
         });
-        if put.clone().next().is_some() {
-            let source =
-                self.source(key_columns(put.clone().map(|(write, _)| write)).into_iter().chain([column(
-                    "settled",
-                    "bytea",
-                    put.map(|(_, bytes)| bytes),
-                )]));
-            let sql = format!(
-                "INSERT INTO settled (player, namespace, settled) \
-                 SELECT u.player, u.namespace, u.settled FROM {source} WHERE {WINNERS} \
-                 ON CONFLICT (player, namespace) DO UPDATE SET settled = excluded.settled"
-            );
-            self.part("settled_put", &sql);
-        }
+        let source =
+            self.source(key_columns(put.clone().map(|(write, _)| write)).into_iter().chain([column(
+                "settled",
+                "bytea",
+                put.map(|(_, bytes)| bytes),
+            )]));
+        let sql = format!(
+            "INSERT INTO settled (player, namespace, settled) \
+             SELECT u.player, u.namespace, u.settled FROM {source} WHERE {WINNERS} \
+             ON CONFLICT (player, namespace) DO UPDATE SET settled = excluded.settled"
+        );
+        self.part("settled_put", &sql);
+    }
+
+    fn unsettle(&mut self, batch: &Batch<'a>) {
         let removed = batch
             .iter()
             .copied()
             .filter(|(_, bytes)| matches!(bytes.settled, Settled::Remove))
             .map(|(write, _)| write);
-        if removed.clone().next().is_some() {
-            let source = self.source(key_columns(removed));
-            let sql = format!(
-                "DELETE FROM settled s USING {source} \
-                 WHERE s.player = ANY (ARRAY[u.player]) AND s.namespace = u.namespace AND {WINNERS}"
-            );
-            self.part("settled_removed", &sql);
-        }
+        let source = self.source(key_columns(removed));
+        let sql = format!(
+            "DELETE FROM settled s USING {source} \
+             WHERE s.player = ANY (ARRAY[u.player]) AND s.namespace = u.namespace AND {WINNERS}"
+        );
+        self.part("settled_removed", &sql);
     }
 
     fn receipts(&mut self, batch: &Batch<'a>) {
         let all =
             batch.iter().copied().flat_map(|(write, _)| write.receipts.iter().map(move |key| (write, key)));
-        if all.clone().next().is_none() {
-            return;
-        }
         let source = self.source(key_columns(all.clone().map(|(write, _)| write)).into_iter().chain([
             column("source", "text", all.clone().map(|(_, key)| key.source.as_str())),
             column("kind", "text", all.clone().map(|(_, key)| key.kind.as_str())),
@@ -239,9 +289,6 @@ impl<'a> Statement<'a> {
                 .iter()
                 .flat_map(move |lease| write.orders.iter().map(move |order| (write, lease, order)))
         });
-        if all.clone().next().is_none() {
-            return;
-        }
         let columns = key_columns(all.clone().map(|(write, ..)| write))
             .into_iter()
             .chain(grant_key_columns(all.clone().map(|(.., order)| &order.key)))
@@ -273,9 +320,6 @@ impl<'a> Statement<'a> {
         let all = batch.iter().copied().flat_map(|(write, _)| {
             write.results.iter().map(move |result| (write, result, GrantState::of_end(&result.end)))
         });
-        if all.clone().next().is_none() {
-            return;
-        }
         let columns = key_columns(all.clone().map(|(write, ..)| write))
             .into_iter()
             .chain(grant_key_columns(all.clone().map(|(_, result, _)| &result.key)))
@@ -301,9 +345,6 @@ impl<'a> Statement<'a> {
             .iter()
             .copied()
             .flat_map(|(write, _)| write.journal.iter().map(move |entry| (write, entry)));
-        if all.clone().next().is_none() {
-            return;
-        }
         let time = |at: Timestamp| PgTime(at);
         let columns = key_columns(all.clone().map(|(write, _)| write)).into_iter().chain([
             column("sequence", "bigint", all.clone().map(|(_, entry)| rows::wide(entry.sequence))),

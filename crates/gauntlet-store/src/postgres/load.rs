@@ -36,6 +36,20 @@ const RECEIPTS: &str = "SELECT a.place FROM \
      AND r.source = a.source AND r.kind = a.kind AND r.id = a.id), \
      false)";
 
+/// Runs every statement of this module on nobody: the session knows them and their plans from
+/// now on.
+pub(super) async fn rehearse(session: &mut Session) -> Result<(), Failure> {
+    let nobody: [&str; 0] = [];
+    for one in [LIVE_ONE, BOTH_ONE, LOCK] {
+        session.read(one, &[&"", &""]).await?;
+    }
+    for many in [LIVE_MANY, BOTH_MANY] {
+        session.read(many, &[&"", &&nobody[..]]).await?;
+    }
+    let none = &&nobody[..];
+    session.read(RECEIPTS, &[none, none, none, none, none]).await.map(drop)
+}
+
 /// Loads players. Receipts are looked up after the documents, by a later snapshot: one that is
 /// missed belongs to a revision that is newer than the one that was read.
 pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<Loaded>, Error> {

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
+use super::{connect::Pooler, types};
 use crate::contract::{BoxError, Error, PoolBusy};
 
 /// How much longer than the server's own time-out the client waits before it gives up on a server
@@ -69,12 +70,15 @@ pub(super) struct Session {
     /// In a transaction, or broken.
     tainted: bool,
     in_transaction: bool,
+    /// Whether statements may be prepared.
+    may_prepare: bool,
 }
 
 impl Session {
     /// Waits for a connection, as long as the pool allows.
     pub(super) async fn open(
         pool: &Pool,
+        pooler: &Pooler,
         operation: &'static str,
         statement: Duration,
     ) -> Result<Self, Error> {
@@ -94,6 +98,8 @@ impl Session {
             limit: statement + GRACE,
             tainted: false,
             in_transaction: false,
+            // Known once there is a connection.
+            may_prepare: pooler.may_prepare(),
         })
     }
 
@@ -109,6 +115,9 @@ impl Session {
     }
 
     async fn run(&mut self, stake: Stake, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failure> {
+        if !self.may_prepare {
+            return self.run_unprepared(stake, sql, params).await;
+        }
         let limit = self.limit;
         let connection = self.connection()?;
         let prepared = tokio::time::timeout(limit, connection.prepare_cached(sql)).await;
@@ -119,6 +128,22 @@ impl Session {
         };
         let connection = self.connection()?;
         match tokio::time::timeout(limit, connection.query(&statement, params)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(self.failed(stake, error)),
+            Err(_) => Err(self.silent(stake)),
+        }
+    }
+
+    /// One round trip that leaves nothing behind in the server's session.
+    async fn run_unprepared(
+        &mut self,
+        stake: Stake,
+        sql: &str,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let typed = types::typed(sql, params)
+            .map_err(|source| Error::Rejected { operation: self.operation, source: source.into() })?;
+        match tokio::time::timeout(self.limit, self.connection()?.query_typed(sql, &typed)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => Err(self.failed(stake, error)),
             Err(_) => Err(self.silent(stake)),

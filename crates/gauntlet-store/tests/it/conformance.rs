@@ -14,6 +14,7 @@ macro_rules! on_every_back_end {
         on_every_back_end!(@on memory $($module: $($case),+;)+);
         on_every_back_end!(@on sqlite $($module: $($case),+;)+);
         on_every_back_end!(@on postgres $($module: $($case),+;)+);
+        on_every_back_end!(@on pgbouncer $($module: $($case),+;)+);
     };
     (@on $back_end:ident $($module:ident: $($case:ident),+;)+) => {
         mod $back_end {

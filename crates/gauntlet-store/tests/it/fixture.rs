@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use gauntlet_store::{MemoryStore, PgOptions, PgStore, PlayerKey, SqliteOptions, SqliteStore, Store};
-use gauntlet_testkit::{Database, PgCluster};
+use gauntlet_testkit::{Database, PgBouncer, PgCluster};
 
 pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
@@ -34,8 +34,20 @@ impl Fixture {
 
     pub(crate) async fn postgres() -> Self {
         let database = PgCluster::shared().database().await;
+        let url = database.url.clone();
+        Self::on_postgres(database, url).await
+    }
+
+    /// The same, with a PgBouncer in between that mixes up the sessions of both stores.
+    pub(crate) async fn pgbouncer() -> Self {
+        let database = PgCluster::shared().database().await;
+        let url = PgBouncer::shared().url(&database);
+        Self::on_postgres(database, url).await
+    }
+
+    async fn on_postgres(database: Database, url: String) -> Self {
         // 100 connections serve all tests of the process at once.
-        let options = PgOptions { max_connections: 5, ..PgOptions::new(&database.url) };
+        let options = PgOptions { max_connections: 5, ..PgOptions::new(url) };
         let store = Arc::new(PgStore::connect(&options).expect("fine options"));
         let other = Arc::new(PgStore::connect(&options).expect("fine options"));
         Self { store, other, behind: Behind::Postgres(database) }.migrated().await

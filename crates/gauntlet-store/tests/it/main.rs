@@ -6,5 +6,6 @@ mod conformance;
 mod fixture;
 mod make;
 mod migrations;
+mod pgbouncer;
 mod postgres;
 mod sqlite;

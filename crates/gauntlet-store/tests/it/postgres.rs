@@ -1,7 +1,8 @@
 //! What only PostgreSQL has: a server that can stop, locks, plans, connections that break.
 
 mod dropped;
-mod proxy;
+mod tls;
+mod warm;
 
 use std::{
     error::Error as _,
@@ -12,8 +13,7 @@ use std::{
 use futures_util::future::join_all;
 use gauntlet_domain::JournalKind;
 use gauntlet_store::{Error, LockedDecision, PgOptions, PgStore, Store, Written};
-use gauntlet_testkit::{Database, PgCluster};
-use proxy::Proxy;
+use gauntlet_testkit::{Database, PgCluster, Proxy};
 use tokio_postgres::Client;
 
 use crate::make::{at, commit_one, create, done, entry, key, load, receipt, small, stored, write};
@@ -243,16 +243,21 @@ async fn a_lock_that_is_held_too_long_is_unavailable_and_nothing_is_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_is_a_conflict_of_the_whole_batch() {
-    let (database, store) = fresh().await;
+    let database = PgCluster::shared().database().await;
+    // The server looks for a deadlock once in each wait, after this time: by then the other side
+    // has to wait as well, and its own look has to come later.
+    let url = format!("{}?options=-c%20deadlock_timeout%3D3s", database.url);
+    let store = connected(&PgOptions { statement: Duration::from_secs(30), ..PgOptions::new(url) }).await;
     for name in ["a", "b"] {
         create(store.as_ref(), name).await;
     }
     // The store takes a, then waits for b; the other side has b and wants a.
     let locker = lock_row(&database, "b").await;
+    locker.batch_execute("SET deadlock_timeout = '1min'").await.expect("sets");
     let commit = commit_in_background(&store, &["b", "a"]);
     blocked(&database).await;
     let wants = locker.batch_execute("SELECT 1 FROM player WHERE player = 'a' FOR UPDATE").await;
-    wants.expect("the store, which waited first, gives way");
+    wants.expect("the store, which looks first, gives way");
     assert_eq!(commit.await.expect("no panic").expect("commits"), [Written::Conflict; 2]);
     locker.batch_execute("ROLLBACK").await.expect("ROLLBACK");
     for name in ["a", "b"] {
@@ -347,7 +352,7 @@ async fn rows_read(client: &Client) -> i64 {
 }
 
 /// Waits until the store's sessions have ended: they report what they read before that.
-async fn sessions_end(client: &Client) {
+pub(crate) async fn sessions_end(client: &Client) {
     let sql = "SELECT count(*) FROM pg_stat_activity \
          WHERE application_name = 'gauntlet' AND datname = current_database()";
     let begun = Instant::now();

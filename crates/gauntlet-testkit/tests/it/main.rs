@@ -49,6 +49,17 @@ async fn a_private_server_keeps_what_was_committed_over_a_crash_and_goes_away_wh
     assert!(!folder.exists(), "{} is left", folder.display());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_server_takes_settings_and_tells_its_first_process() {
+    let cluster = PgCluster::private_with(&[("work_mem", "'7MB'"), ("checkpoint_timeout", "'1h'")]);
+    let client = cluster.database().await.client().await;
+    let query = "SELECT current_setting('work_mem') || ' ' || current_setting('checkpoint_timeout')";
+    let row = client.query_one(query, &[]).await.expect("settings");
+    assert_eq!(row.get::<_, String>(0), "7MB 1h");
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", cluster.postmaster())).expect("it runs");
+    assert_eq!(name.trim(), "postgres");
+}
+
 /// Set in the child process of the test below.
 const VICTIM: &str = "GAUNTLET_TESTKIT_VICTIM";
 

@@ -2,13 +2,17 @@
 
 mod show;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::{Agent, http::HeaderValue};
+use ureq::{
+    Agent,
+    http::HeaderValue,
+    tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem},
+};
 
-use super::Context;
+use super::{Context, tls};
 use crate::{
     cli::{PlayerArgs, PlayerCommand},
     output::{Failure, chain},
@@ -87,29 +91,69 @@ fn call(command: &PlayerCommand) -> Call {
     }
 }
 
-/// Makes a call; answers the status and the body, whatever the status.
-fn send(settings: &PlayerSettings, call: &Call) -> Result<(u16, String), Failure> {
-    let agent: Agent = Agent::config_builder()
+/// A client that trusts and shows what the settings say.
+fn agent(settings: &PlayerSettings) -> Result<Agent, Failure> {
+    let tls = tls::client(&settings.tls, &settings.server)?;
+    let mut config = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    if let Some(pem) = &tls.ca {
+        let read: Result<Vec<Certificate<'static>>, ureq::Error> = parse_pem(pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect();
+        let read = read.map_err(|error| Failure::caused("--ca cannot be used", &error))?;
+        config = config.root_certs(RootCerts::Specific(Arc::new(read)));
+    }
+    if let Some((certificate, key)) = &tls.identity {
+        let bad =
+            |what| move |error: ureq::Error| Failure::caused(format_args!("--{what} cannot be used"), &error);
+        let chain = Certificate::from_pem(certificate).map_err(bad("client-cert"))?;
+        let key = PrivateKey::from_pem(key).map_err(bad("client-key"))?;
+        config = config.client_cert(Some(ClientCert::new_with_certs(&[chain], key)));
+    }
+    Ok(Agent::config_builder()
+        .tls_config(config.build())
         .http_status_as_error(false)
         // The default is a proxy from environment variables that are not among our settings.
         .proxy(None)
         .max_redirects(0)
         .timeout_global(Some(PATIENCE))
         .build()
-        .into();
+        .into())
+}
+
+/// The header that proves who the player is.
+fn proof(settings: &PlayerSettings) -> Result<(&'static str, HeaderValue), Failure> {
+    if let Some(token) = &settings.tls.token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| Failure::new("--token: it cannot be sent in a header"))?;
+        value.set_sensitive(true);
+        return Ok(("authorization", value));
+    }
+    // As bytes: a text could only be ASCII, and ids are not.
+    let player = settings.player.as_deref().unwrap_or_default();
+    HeaderValue::from_bytes(player.as_bytes())
+        .map(|value| (PLAYER_HEADER, value))
+        .map_err(|_| Failure::new("--player: the id cannot be sent in a header"))
+}
+
+/// Makes a call; answers the status and the body, whatever the status.
+fn send(settings: &PlayerSettings, call: &Call) -> Result<(u16, String), Failure> {
+    let agent = agent(settings)?;
     let url = format!("{}{}", settings.server, call.path);
     let failed = |error: ureq::Error| {
         Failure::new(format!("{} {url}: {}", call.method, chain(&error)))
             .hint("is the service running, and does --server name the player API?")
     };
-    // As bytes: a text could only be ASCII, and ids are not.
-    let player = HeaderValue::from_bytes(settings.player.as_bytes())
-        .map_err(|_| Failure::new("--player: the id cannot be sent in a header"))?;
+    let (name, value) = proof(settings)?;
     let response = match &call.body {
-        None => agent.get(&url).header(PLAYER_HEADER, player).call(),
+        None => agent.get(&url).header(name, value).call(),
         Some(body) => {
             let request = if call.method == "PUT" { agent.put(&url) } else { agent.post(&url) };
-            request.header(PLAYER_HEADER, player).content_type("application/json").send(body.to_string())
+            request.header(name, value).content_type("application/json").send(body.to_string())
         }
     };
     let mut response = response.map_err(failed)?;
@@ -147,7 +191,8 @@ fn refusal(status: u16, reply: Value) -> Failure {
         "GOAL_NOT_COMPLETED" => failure.hint("events make progress: see gauntlet send --help"),
         "GOAL_NOT_ACTIVE" => failure.hint("activate it first: gauntlet player activate CHALLENGE GOAL"),
         "CHALLENGE_NOT_FOUND" | "GOAL_NOT_FOUND" => failure.hint("gauntlet player list shows what there is"),
-        "UNAUTHENTICATED" => failure.hint("does the server run with --auth mock?"),
+        "UNAUTHENTICATED" => failure
+            .hint("--token (GAUNTLET_TOKEN) shows a token; --player alone needs a server with --auth mock"),
         "ROUTE_NOT_FOUND" => failure.hint("does --server name the player API, with its base path?"),
         _ => failure,
     }

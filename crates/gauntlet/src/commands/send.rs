@@ -18,11 +18,12 @@ use gauntlet_server::clock::{Clock as _, Random as _, SystemClock, SystemRandom}
 use prost::Message as _;
 use serde_json::json;
 use tonic::{
-    Status,
-    transport::{Channel, Endpoint},
+    Request, Status,
+    metadata::MetadataValue,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::{Context, small_runtime};
+use super::{Context, small_runtime, tls};
 use crate::{
     cli::{SendArgs, SendCommand, SendHow},
     output::{Failure, chain},
@@ -61,6 +62,21 @@ async fn connect(settings: &SendSettings) -> Result<Channel, Failure> {
     let url = &settings.events;
     let endpoint = Endpoint::from_shared(url.clone())
         .map_err(|error| Failure::caused(format_args!("{url} cannot be used"), &error))?;
+    let tls = tls::client(&settings.tls, url)?;
+    let endpoint = if url.starts_with("https://") {
+        let mut config = ClientTlsConfig::new();
+        if let Some(ca) = tls.ca {
+            config = config.ca_certificate(Certificate::from_pem(ca));
+        }
+        if let Some((certificate, key)) = tls.identity {
+            config = config.identity(Identity::from_pem(certificate, key));
+        }
+        endpoint
+            .tls_config(config)
+            .map_err(|error| Failure::caused("the certificates cannot be used", &error))?
+    } else {
+        endpoint
+    };
     endpoint.connect_timeout(CONNECT).timeout(ANSWER).connect().await.map_err(|error| {
         Failure::new(format!("cannot reach {url}: {}", chain(&error)))
             .hint("is the service running, and does --events name its events port?")
@@ -105,7 +121,9 @@ async fn send(
                 user_id,
                 ..UserLoggedIn::default()
             };
-            UserAuthenticationUserLoggedInServiceClient::new(channel).on_message(event).await?;
+            UserAuthenticationUserLoggedInServiceClient::new(channel)
+                .on_message(authorized(settings, event)?)
+                .await?;
         }
         SendCommand::Stat { stat, value, inc, .. } => {
             let item = StatItem {
@@ -125,10 +143,25 @@ async fn send(
                 user_id,
                 ..StatItemUpdated::default()
             };
-            StatisticStatItemUpdatedServiceClient::new(channel).on_message(event).await?;
+            StatisticStatItemUpdatedServiceClient::new(channel)
+                .on_message(authorized(settings, event)?)
+                .await?;
         }
     }
     Ok(())
+}
+
+/// A request that shows the secret of the events port, if there is one.
+fn authorized<T>(settings: &SendSettings, message: T) -> Result<Request<T>, Status> {
+    let mut request = Request::new(message);
+    if let Some(token) = &settings.tls.token {
+        let mut value: MetadataValue<_> = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| Status::invalid_argument("--token cannot be sent in a header"))?;
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+    }
+    Ok(request)
 }
 
 fn refusal(status: &Status) -> Failure {

@@ -1,14 +1,14 @@
 //! `gauntlet serve`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gauntlet_domain::catalogue::Definition;
 use gauntlet_server::{
     Addresses, AdmissionOptions, Config, Parts, Roles, Server,
-    auth::AuthMode,
+    auth::{AuthMode, Expected, JwtOptions, NamespaceRule, events::EventSecrets},
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
-    net::NetOptions,
+    net::{NetOptions, tls::TlsFiles},
     rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
     shards::Limits,
 };
@@ -21,6 +21,12 @@ use crate::{
     settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, sign_in},
 };
 
+/// Least time between two fetches of the key set that tokens with unknown keys cause. A key that
+/// is used before this service knows it is refused for so long at most.
+const MIN_REFRESH: Duration = Duration::from_secs(5);
+/// How long the start waits for the first key set.
+const KEYS_WAIT: Duration = Duration::from_secs(10);
+
 /// Serves until it is told to stop.
 pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
     #[cfg(any(debug_assertions, feature = "crash-points"))]
@@ -31,6 +37,7 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
     let refused = |refused: Refused| Failure::new(refused.message).hint(refused.hint);
     one_process(&settings.store.choice, settings.roles).map_err(refused)?;
     let sign = sign_in(settings.auth_facts()).map_err(refused)?;
+    settings.security.check(settings.roles.events.then_some(settings.events)).map_err(refused)?;
     // Before the store is touched: a catalogue with faults changes nothing.
     let catalogue = catalogue::load(context.output, settings.catalogue.as_deref())?;
     logging::start(&settings.log, context.output)?;
@@ -87,8 +94,14 @@ async fn until_stopped(server: Server, signals: &mut Signals) -> Result<(), Fail
 }
 
 fn config(settings: &ServeSettings, sign: Sign) -> Config {
+    let security = &settings.security;
     let auth = match sign {
         Sign::MockImplied | Sign::MockNamed => AuthMode::Mock,
+        Sign::Jwt => AuthMode::Jwt(jwt(settings)),
+    };
+    let tls = |client_ca: &Option<PathBuf>| {
+        let (certificate, key) = (security.tls_cert.clone()?, security.tls_key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: client_ca.clone() })
     };
     let crate::settings::Roles { api, events, worker } = settings.roles;
     Config {
@@ -100,6 +113,11 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         namespace: settings.namespace.clone(),
         roles: Roles { api, events, worker },
         auth,
+        event_secrets: EventSecrets::new(security.events_secrets.0.iter().map(String::as_str)),
+        api_tls: tls(&security.api_client_ca),
+        events_tls: tls(&security.events_client_ca),
+        cors_origins: security.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+        player_rate: security.player_rate,
         late_window: settings.late_window,
         grant_deadline: settings.rewards.deadline,
         grant_takeover: settings.grant_takeover,
@@ -109,6 +127,28 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         limits: limits(&settings.store.choice),
         admission: AdmissionOptions::default(),
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
+    }
+}
+
+fn jwt(settings: &ServeSettings) -> JwtOptions {
+    let security = &settings.security;
+    let namespace = match &security.namespace_claim {
+        Some(name) => NamespaceRule::Claim { name: name.clone(), namespace: settings.namespace.clone() },
+        None => NamespaceRule::None,
+    };
+    JwtOptions {
+        // Checked before: without it the service does not start.
+        jwks_url: security.jwks_url.clone().unwrap_or_default(),
+        expected: Expected {
+            issuer: security.issuer.clone(),
+            audience: security.audience.clone(),
+            namespace,
+            skew: security.skew,
+        },
+        refresh: security.refresh,
+        max_age: security.max_age,
+        min_refresh: MIN_REFRESH,
+        start_wait: KEYS_WAIT,
     }
 }
 
@@ -141,21 +181,26 @@ fn tell_catalogue(name: &str, version: u32, definition: &Definition) {
 
 /// Says that the service is ready, and where: whoever started it may wait for this line.
 fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
-    if sign == Sign::MockNamed {
-        tracing::warn!("mock sign-in: whoever reaches this service can be any player");
-    } else {
-        tracing::warn!(
+    match sign {
+        Sign::MockNamed => tracing::warn!("mock sign-in: whoever reaches this service can be any player"),
+        Sign::MockImplied => tracing::warn!(
             "mock sign-in, because this is the bare default: whoever is on this machine can be any player"
-        );
+        ),
+        Sign::Jwt => tracing::info!(jwks_url = settings.security.jwks_url, "sign-in by token"),
     }
+    if settings.security.events_open {
+        tracing::warn!("the events port is open: whoever reaches it can make progress for any player");
+    }
+    let tls = if settings.security.tls_cert.is_some() { "s" } else { "" };
     // A role that is off has no address.
-    let url =
-        |address: Option<SocketAddr>, path: &str| address.map(|address| format!("http://{address}{path}"));
+    let url = |address: Option<SocketAddr>, tls: &str, path: &str| {
+        address.map(|address| format!("http{tls}://{address}{path}"))
+    };
     tracing::info!(
-        http = url(addresses.http, &settings.base_path),
-        grpc = url(addresses.grpc, ""),
-        events = url(addresses.events, ""),
-        ops = url(Some(addresses.ops), ""),
+        http = url(addresses.http, tls, &settings.base_path),
+        grpc = url(addresses.grpc, tls, ""),
+        events = url(addresses.events, tls, ""),
+        ops = url(Some(addresses.ops), "", ""),
         "ready"
     );
 }

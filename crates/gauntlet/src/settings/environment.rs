@@ -88,10 +88,12 @@ pub(crate) fn database(environment: &Environment) -> Option<FromDatabase> {
         return fault("DB_PORT", Some(port), Wrong::allowed("a number from 1 to 65535"));
     }
     let ssl = environment.get("DB_SSLMODE").unwrap_or("disable");
-    if !["disable", "prefer"].contains(&ssl) {
-        let allowed =
-            Wrong::allowed("disable or prefer; this release does not encrypt connections to the database");
-        return fault("DB_SSLMODE", Some(ssl), allowed.hint("a proxy beside the service can do it"));
+    if !["disable", "prefer", "require", "verify-ca", "verify-full"].contains(&ssl) {
+        return fault(
+            "DB_SSLMODE",
+            Some(ssl),
+            Wrong::allowed("disable, prefer, require, verify-ca or verify-full"),
+        );
     }
 
     let encoded = |name| percent_encode(environment.get(name).unwrap_or_default());

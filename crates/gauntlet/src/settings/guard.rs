@@ -25,6 +25,8 @@ pub(crate) enum Sign {
     MockImplied,
     /// The header is believed, because somebody said so.
     MockNamed,
+    /// Tokens are checked.
+    Jwt,
 }
 
 /// Why the service does not start, and what to do.
@@ -48,12 +50,13 @@ pub(crate) fn sign_in(facts: AuthFacts) -> Result<Sign, Refused> {
             hint: "check tokens, use --rewards log, or accept it with --allow-mock-with-real-rewards".to_owned(),
         }),
         Some(Auth::Mock) => Ok(Sign::MockNamed),
+        Some(Auth::Jwt) => Ok(Sign::Jwt),
         None => match beyond_the_bare_default(facts) {
             None => Ok(Sign::MockImplied),
             Some(why) => Err(Refused {
                 message: format!("no sign-in is chosen, and mock is not implied here because {why}"),
-                hint: "for development and load tests, add --auth mock (GAUNTLET_AUTH=mock); checking tokens comes \
-                       with a later release"
+                hint: "check tokens with --auth jwt --jwks-url URL, or for development and load tests add --auth mock \
+                       (GAUNTLET_AUTH=mock)"
                     .to_owned(),
             }),
         },
@@ -94,6 +97,7 @@ mod tests {
     #[test]
     fn mock_sign_in_is_implied_only_by_the_bare_default() {
         const MOCK: Option<Auth> = Some(Auth::Mock);
+        const JWT: Option<Auth> = Some(Auth::Jwt);
         // named, loopback, sqlite, real rewards, second switch: answer
         let table = [
             (None, true, true, false, false, Ok(Sign::MockImplied)),
@@ -105,6 +109,8 @@ mod tests {
             (None, false, false, true, true, Err("an address is reachable")),
             (MOCK, true, true, false, false, Ok(Sign::MockNamed)),
             (MOCK, false, false, false, false, Ok(Sign::MockNamed)),
+            (JWT, false, false, true, false, Ok(Sign::Jwt)),
+            (JWT, true, true, false, false, Ok(Sign::Jwt)),
             (MOCK, true, true, true, false, Err("anybody could claim anything")),
             (MOCK, false, false, true, false, Err("anybody could claim anything")),
             (MOCK, false, false, true, true, Ok(Sign::MockNamed)),

@@ -52,7 +52,11 @@ fn page() -> String {
             Reader::Serve,
         ),
         ("Acting as a player", "`gauntlet player`.", Reader::Player),
-        ("Sending events", "`gauntlet send`, which also takes `--namespace`.", Reader::Send),
+        (
+            "Sending events",
+            "`gauntlet send`, which also takes `--namespace`, `--player`, `--token`, `--ca`, `--client-cert` and `--client-key`.",
+            Reader::Send,
+        ),
     ];
     let mut shown = Vec::new();
     for (title, about, reader) in groups {
@@ -80,7 +84,10 @@ const NOTES: &str = "
 ## Notes
 - `DB_HOST`, `DB_USER` and `DB_NAME` together make a PostgreSQL store, with `DB_PASSWORD`, `DB_PORT` (5432) and
   `DB_SSLMODE` (disable); they are written as they are, without percent-encoding. One of them without the others is refused.
-- `PLUGIN_GRPC_SERVER_AUTH_ENABLED`: false means mock sign-in; true is refused until this service can check tokens.
+  What each mode does, and what to set for PgBouncer, stands in [postgres.md](postgres.md).
+- `PLUGIN_GRPC_SERVER_AUTH_ENABLED`: false means mock sign-in, true means jwt, which needs `--jwks-url`.
+- **Security** is explained in [security.md](security.md): tokens, the events port, TLS, what is refused and why.
+- The events port needs secrets or client certificates as soon as other machines can reach it, or `--events-auth none`.
 - `REWARD_CLIENT_MODE`: mock means log, real means ags; `AB_BASE_URL`, `AB_CLIENT_ID`, `AB_CLIENT_SECRET` and
   `AB_NAMESPACE` go with it. What the platforms must be able to do stands in [rewards.md](rewards.md).
 - `LOG_LEVEL` may also be warning, fatal or panic.

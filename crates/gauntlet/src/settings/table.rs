@@ -24,7 +24,9 @@ const ROW: Setting = Setting {
 };
 
 mod rewards;
+mod security;
 pub(crate) use rewards::*;
+pub(crate) use security::*;
 
 /// Where players are stored.
 pub(crate) static STORE: Setting = Setting {
@@ -141,18 +143,6 @@ pub(crate) static NAMESPACE: Setting = Setting {
     value: "NAME",
     help: "The game; tokens of other namespaces are refused and their events ignored",
     commands: &[Reader::Serve, Reader::Send],
-    ..ROW
-};
-
-/// How players prove who they are.
-pub(crate) static AUTH: Setting = Setting {
-    key: "auth",
-    flag: "auth",
-    env: "GAUNTLET_AUTH",
-    legacy: Legacy::Translated("PLUGIN_GRPC_SERVER_AUTH_ENABLED", values::auth_enabled),
-    unset: "mock on loopback with SQLite, else it has to be named",
-    value: "mock",
-    help: "How players prove who they are; mock believes the header x-mock-user-id",
     ..ROW
 };
 
@@ -298,7 +288,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 37] = [
+pub(crate) static ALL: [&Setting; 56] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -308,6 +298,21 @@ pub(crate) static ALL: [&Setting; 37] = [
     &BASE_PATH,
     &NAMESPACE,
     &AUTH,
+    &JWKS_URL,
+    &JWT_ISSUER,
+    &JWT_AUDIENCE,
+    &JWT_NAMESPACE_CLAIM,
+    &JWT_SKEW,
+    &JWKS_REFRESH,
+    &JWKS_MAX_AGE,
+    &EVENTS_AUTH,
+    &EVENTS_SECRETS,
+    &EVENTS_CLIENT_CA,
+    &TLS_CERT,
+    &TLS_KEY,
+    &API_CLIENT_CA,
+    &CORS_ORIGIN,
+    &PLAYER_RATE,
     &REWARDS,
     &ALLOW_MOCK_WITH_REAL_REWARDS,
     &REWARD_DEADLINE,
@@ -336,6 +341,10 @@ pub(crate) static ALL: [&Setting; 37] = [
     &SERVER,
     &EVENTS_URL,
     &PLAYER,
+    &TOKEN,
+    &CA,
+    &CLIENT_CERT,
+    &CLIENT_KEY,
 ];
 
 /// The settings that a command reads.

@@ -6,8 +6,9 @@ use super::{
     Fault, Layers, Reading,
     guard::AuthFacts,
     rewards::RewardSettings,
+    security::SecuritySettings,
     table,
-    values::{self, Auth, LogFormat, Roles, StoreChoice},
+    values::{self, LogFormat, Roles, StoreChoice},
 };
 
 /// How to reach the store.
@@ -51,8 +52,8 @@ pub(crate) struct ServeSettings {
     pub(crate) base_path: String,
     /// The game.
     pub(crate) namespace: String,
-    /// What was said about sign-in.
-    pub(crate) auth: Option<Auth>,
+    /// Sign-in and transport security.
+    pub(crate) security: SecuritySettings,
     /// Who hands rewards out.
     pub(crate) rewards: RewardSettings,
     /// The second switch for mock sign-in.
@@ -104,7 +105,7 @@ impl ServeSettings {
         let ops = reading.required(&table::OPS, values::address);
         let base_path = reading.required(&table::BASE_PATH, values::base_path);
         let namespace = reading.required(&table::NAMESPACE, values::id);
-        let auth = reading.optional(&table::AUTH, values::auth);
+        let security = SecuritySettings::of(&mut reading);
         let rewards = RewardSettings::of(&mut reading);
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
         let roles = reading.required(&table::ROLES, values::roles);
@@ -125,7 +126,7 @@ impl ServeSettings {
                 ops: ops?,
                 base_path: base_path?,
                 namespace: namespace?,
-                auth: auth?,
+                security: security?,
                 rewards: rewards?,
                 allow_mock_with_real_rewards: allow?,
                 roles: roles?,
@@ -144,7 +145,7 @@ impl ServeSettings {
     pub(crate) fn auth_facts(&self) -> AuthFacts {
         let listeners = [self.http, self.grpc, self.events, self.ops];
         AuthFacts {
-            named: self.auth,
+            named: self.security.auth,
             all_loopback: listeners.iter().all(|address| address.ip().is_loopback()),
             sqlite: matches!(self.store.choice, StoreChoice::Sqlite(_)),
             real_rewards: self.rewards.are_real(),
@@ -178,8 +179,41 @@ impl MigrateSettings {
 pub(crate) struct PlayerSettings {
     /// The server, without a slash at the end.
     pub(crate) server: String,
-    /// Who to be.
-    pub(crate) player: String,
+    /// Who to be; `None`: whom the token names.
+    pub(crate) player: Option<String>,
+    /// Encryption and proof.
+    pub(crate) tls: ClientTls,
+}
+
+/// How a client proves who it is, and whom it trusts.
+#[derive(Clone)]
+pub(crate) struct ClientTls {
+    /// What is shown as a bearer token.
+    pub(crate) token: Option<String>,
+    /// The authority of the server's certificate.
+    pub(crate) ca: Option<PathBuf>,
+    /// The client's own certificate.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key.
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Tokens stay out of logs.
+        f.debug_struct("ClientTls").field("ca", &self.ca).finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    fn of(reading: &mut Reading<'_>) -> Option<Self> {
+        let path = |text: &str| Ok(PathBuf::from(text));
+        let token = reading.optional(&table::TOKEN, values::security::token);
+        let ca = reading.optional(&table::CA, path);
+        let certificate = reading.optional(&table::CLIENT_CERT, path);
+        let key = reading.optional(&table::CLIENT_KEY, path);
+        Some(Self { token: token?, ca: ca?, certificate: certificate?, key: key? })
+    }
 }
 
 impl PlayerSettings {
@@ -187,8 +221,12 @@ impl PlayerSettings {
     pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
         let mut reading = layers.read();
         let server = reading.required(&table::SERVER, values::url);
-        let player = reading.required(&table::PLAYER, values::id);
-        let settings = || Some(Self { server: server?, player: player? });
+        let tls = ClientTls::of(&mut reading);
+        let player = match &tls {
+            Some(ClientTls { token: Some(_), .. }) => reading.optional(&table::PLAYER, values::id),
+            _ => reading.required(&table::PLAYER, values::id).map(Some),
+        };
+        let settings = || Some(Self { server: server?, player: player?, tls: tls? });
         reading.finish(settings())
     }
 }
@@ -202,6 +240,8 @@ pub(crate) struct SendSettings {
     pub(crate) player: String,
     /// The game.
     pub(crate) namespace: String,
+    /// Encryption and proof.
+    pub(crate) tls: ClientTls,
 }
 
 impl SendSettings {
@@ -211,7 +251,8 @@ impl SendSettings {
         let events = reading.required(&table::EVENTS_URL, values::url);
         let player = reading.required(&table::PLAYER, values::id);
         let namespace = reading.required(&table::NAMESPACE, values::id);
-        let settings = || Some(Self { events: events?, player: player?, namespace: namespace? });
+        let tls = ClientTls::of(&mut reading);
+        let settings = || Some(Self { events: events?, player: player?, namespace: namespace?, tls: tls? });
         reading.finish(settings())
     }
 }

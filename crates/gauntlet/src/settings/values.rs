@@ -11,7 +11,10 @@ use gauntlet_domain::Timestamp;
 use super::{mask::mask, suggest::nearest};
 
 mod rewards;
+pub(crate) mod security;
+
 pub(crate) use rewards::*;
+pub(crate) use security::{Auth, auth_enabled};
 
 /// Why a text is not a value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,31 +180,6 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, Wrong> {
     }
 }
 
-/// How players prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// The id in a header is believed.
-    Mock,
-}
-
-/// How players prove who they are, as named.
-pub(crate) fn auth(text: &str) -> Result<Auth, Wrong> {
-    match text {
-        "mock" => Ok(Auth::Mock),
-        "jwt" => Err(Wrong::allowed("mock; jwt comes with a later release")),
-        other => Err(Wrong::one_of(other, &["mock"])),
-    }
-}
-
-/// The older switch for token checks.
-pub(crate) fn auth_enabled(text: &str) -> Result<String, Wrong> {
-    if boolean(text)? {
-        Err(Wrong::allowed("false; checking tokens (auth jwt) comes with a later release"))
-    } else {
-        Ok("mock".to_owned())
-    }
-}
-
 /// Which parts of the service run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Roles {
@@ -296,13 +274,9 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Wrong> {
 
 /// The address of a server to talk to, without a slash at the end.
 pub(crate) fn url(text: &str) -> Result<String, Wrong> {
-    let allowed = "a URL such as http://127.0.0.1:8000";
-    if text.starts_with("https://") {
-        return Err(Wrong::allowed(allowed).hint(
-            "https comes with a later release; reach the server over http, for example through a tunnel",
-        ));
-    }
-    match text.strip_prefix("http://") {
+    let allowed = "a URL such as http://127.0.0.1:8000 or https://api.example.com";
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    match rest {
         Some(rest) if !rest.starts_with('/') && !rest.is_empty() && !rest.contains(char::is_whitespace) => {
             Ok(text.trim_end_matches('/').to_owned())
         }

@@ -1,6 +1,7 @@
 //! The command line: what it says, where it says it, and how it ends.
 
 mod live;
+mod secure;
 mod snapshots;
 
 use std::{
@@ -85,8 +86,8 @@ fn a_wrong_value_is_told_with_its_source() {
          them\nhint: did you mean events?\n",
     );
     assert_refused(
-        &run_with(&["serve", "--auth", "jwt"], &[("REWARD_CLIENT_MODE", "rael")]),
-        "error: --auth: found \"jwt\"; allowed: mock; jwt comes with a later release\n\
+        &run_with(&["serve", "--auth", "token"], &[("REWARD_CLIENT_MODE", "rael")]),
+        "error: --auth: found \"token\"; allowed: jwt, mock\n\
          error: REWARD_CLIENT_MODE: found \"rael\"; allowed: mock, real\n",
     );
     assert_refused(
@@ -160,8 +161,8 @@ fn mock_sign_in_has_to_be_named_beyond_the_bare_default() {
         assert_refused(
             &run(&args),
             &format!(
-                "error: no sign-in is chosen, and mock is not implied here because {why}\nhint: for development and \
-                 load tests, add --auth mock (GAUNTLET_AUTH=mock); checking tokens comes with a later release\n"
+                "error: no sign-in is chosen, and mock is not implied here because {why}\nhint: check tokens with \
+                 --auth jwt --jwks-url URL, or for development and load tests add --auth mock (GAUNTLET_AUTH=mock)\n"
             ),
         );
     }

@@ -16,3 +16,4 @@ mod races;
 mod replicas;
 mod restarts;
 mod structure;
+mod warm;

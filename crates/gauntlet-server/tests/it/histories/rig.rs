@@ -11,8 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use gauntlet_domain::Timestamp;
+use gauntlet_proto::{
+    service as proto,
+    statistic::{StatItem, StatItemUpdated},
+};
 use gauntlet_server::{
-    Config, Parts, Roles, Server, catalogue,
+    Config, Parts, Roles, Server,
+    api::Caller,
+    catalogue,
     clock::{FixedClock, SeededRandom},
     rewards::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search},
 };
@@ -131,6 +137,29 @@ impl Rig {
     /// The name of a player that nobody has seen.
     pub(crate) fn player(&self) -> String {
         format!("player {}", self.players.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Lets somebody else be granted a reward, so that the breaker, which all histories of the rig
+    /// share, does not open over the answers that they lose.
+    pub(crate) async fn please_the_breaker(&self) {
+        let (api, caller) = (self.server().api(), Caller { player: self.player() });
+        let active =
+            proto::SetGoalActiveRequest { challenge_id: "c".into(), goal_id: "c1".into(), is_active: true };
+        api.set_goal_active(&caller, active).await.expect("activated");
+        let kills = StatItem { stat_code: "kills".into(), latest_value: 10.0, ..StatItem::default() };
+        let event = StatItemUpdated {
+            id: "kills".into(),
+            user_id: caller.player.clone(),
+            payload: Some(kills),
+            ..StatItemUpdated::default()
+        };
+        self.server().ingest().stat(event).await.expect("counted");
+        let (ask, _asked) = oneshot::channel();
+        let (say, said) = oneshot::channel();
+        *self.platform.next.lock().unwrap() = Some((ask, said));
+        say.send(Answer::Granted).expect("the plan is there");
+        let claim = proto::ClaimRewardRequest { challenge_id: "c".into(), goal_id: "c1".into() };
+        api.claim(&caller, claim).await.expect("granted");
     }
 
     pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {

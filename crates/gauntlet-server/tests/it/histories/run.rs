@@ -310,6 +310,9 @@ impl<'a> Run<'a> {
             let told = claiming.await.map(|reply| (reply.goal_id, reply.status, reply.claimed_at));
             same("the claim", &told.map_err(|error| error.reason.as_str()), &expected)?;
         }
+        if answer == Answer::Lost {
+            self.rig.please_the_breaker().await;
+        }
         Ok(())
     }
 

@@ -78,7 +78,7 @@ fn goal_text(def: &Def) -> String {
 
 /// How the platform answers a grant. It can neither take our key nor be searched, so that every
 /// answer is an end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Granted,
     Refused,

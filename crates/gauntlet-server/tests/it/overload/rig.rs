@@ -96,6 +96,10 @@ impl Store for HeldStore {
         self.store.migrate().await
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        self.store.warm_up().await
+    }
+
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         self.asked.lock().unwrap().extend(players.iter().map(|load| load.key.player.clone()));
         self.pass().await;

@@ -112,9 +112,10 @@ fn log_filters_are_levels_with_exceptions() {
 }
 
 #[test]
-fn urls_are_plain_http() {
+fn urls_have_a_scheme_and_a_host() {
+    assert_eq!(url("https://example.org").as_deref(), Ok("https://example.org"));
     assert_eq!(url("http://127.0.0.1:8000/challenge/").as_deref(), Ok("http://127.0.0.1:8000/challenge"));
-    for text in ["", "127.0.0.1:8000", "https://example.org", "http://", "http:///x", "http://a b"] {
+    for text in ["", "127.0.0.1:8000", "https://", "http://", "http:///x", "http://a b"] {
         assert!(url(text).is_err(), "{text}");
     }
     let hint = "did you mean http://127.0.0.1:8000?";
