@@ -8,6 +8,7 @@ use gauntlet_proto::service as proto;
 use gauntlet_store::PlayerKey;
 
 use crate::{
+    admission::enter,
     core::Core,
     error::{ApiError, Reason},
     rate::RateLimit,
@@ -63,6 +64,7 @@ impl Api {
     ) -> Result<Browse, ApiError> {
         let catalogue = self.core.catalogue();
         let challenge = challenge.map(|id| find_challenge(&catalogue, id)).transpose()?;
+        enter()?;
         let stored = self.core.read(self.key(caller)).await?;
         let now = self.core.now();
         Ok(Browse { catalogue, stored, challenge, active_only, now, player: caller.player.clone() })
@@ -74,6 +76,7 @@ impl Api {
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
+        enter()?;
         let catalogue = self.core.catalogue();
         let stored = self.core.read(self.key(caller)).await?;
         if let Some(reply) = self.core.preview(stored.as_ref(), &Command::Initialize, &catalogue) {
@@ -159,6 +162,7 @@ impl Api {
     ) -> Result<proto::ClaimRewardResponse, ApiError> {
         self.take(caller)?;
         check_ids(&[("challenge_id", &request.challenge_id), ("goal_id", &request.goal_id)])?;
+        enter()?;
         let claimed = self.rewards.claim(self.key(caller), request.challenge_id, request.goal_id).await?;
         Ok(messages::claimed(&claimed))
     }
@@ -190,6 +194,7 @@ impl Api {
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     async fn call(&self, caller: &Caller, command: Command) -> Result<(Reply, Arc<Catalogue>), ApiError> {
+        enter()?;
         Ok(self.shards.call(self.key(caller), command).await?)
     }
 

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use crate::{
     clock::{Clock, Random},
     error::{ApiError, Reason},
+    guarded::GuardedStore,
     metrics::Metrics,
 };
 
 /// What every part of a running server shares.
 #[derive(Debug)]
 pub struct Core {
-    store: Arc<dyn Store>,
+    store: GuardedStore,
     catalogue: ArcSwap<Catalogue>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -64,7 +65,7 @@ impl Core {
         let instance = format!("{:016x}", parts.random.number());
         parts.metrics.catalogue(&parts.catalogue);
         Self {
-            store: parts.store,
+            store: GuardedStore::new(parts.store),
             catalogue: ArcSwap::new(parts.catalogue),
             clock: parts.clock,
             random: parts.random,
@@ -81,7 +82,19 @@ impl Core {
     /// Where players live.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
-        &*self.store
+        &self.store
+    }
+
+    /// Whether it makes sense to ask the store: at once, and without a word in the log.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE` while the store is left alone after failures.
+    pub fn check_store(&self) -> Result<(), ApiError> {
+        if self.store.is_open() {
+            return Ok(());
+        }
+        self.metrics.shed("breaker");
+        Err(ApiError::new(Reason::StoreUnavailable, "the database does not answer; nothing was done"))
     }
 
     /// Where figures go.
@@ -154,6 +167,7 @@ impl Core {
     /// A store that does not answer, a document that cannot be read, or one that was written
     /// with a newer catalogue than this replica has.
     pub async fn read(&self, key: PlayerKey) -> Result<Option<Stored>, ApiError> {
+        self.check_store()?;
         let load = Load { key, settled: true, receipts: Vec::new() };
         let loaded = self.store.load(std::slice::from_ref(&load)).await;
         let stored = match loaded.map(|mut loaded| loaded.pop()) {

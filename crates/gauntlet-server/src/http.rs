@@ -53,6 +53,7 @@ mod paths {
     pub(super) const RANDOM_SELECT: &str = "/v1/challenges/{challenge_id}/goals/random-select";
     pub(super) const ACTIVE: &str = "/v1/challenges/{challenge_id}/goals/{goal_id}/active";
     pub(super) const CLAIM: &str = "/v1/challenges/{challenge_id}/goals/{goal_id}/claim";
+    pub(super) const EVENTS: &str = "/v1/events";
     pub(super) const HEALTH: &str = "/healthz";
 }
 

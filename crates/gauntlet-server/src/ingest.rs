@@ -16,6 +16,7 @@ use gauntlet_proto::{iam::UserLoggedIn, statistic::StatItemUpdated};
 use serde::Serialize;
 
 use crate::{
+    admission::enter,
     core::Core,
     error::{ApiError, Reason},
     metrics::{EventKind, EventResult},
@@ -142,6 +143,10 @@ impl Ingest {
         if raw.what.trigger(&self.core.catalogue()).is_none() {
             count(EventResult::Unused);
             return Ok(());
+        }
+        if let Err(error) = enter() {
+            count(EventResult::Refused(error.reason));
+            return Err(error);
         }
         let (id, player) = (raw.key.id.clone(), raw.player.clone());
         let event = Event { what: raw.what, key: raw.key, at };

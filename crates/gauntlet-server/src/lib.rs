@@ -9,8 +9,10 @@
 //! [`Server::start`] binds the listeners first and then serves them, so that tests use port 0 and
 //! nobody has to wait. Two servers can run in one process: there is no global state.
 
+mod admission;
 pub mod api;
 pub mod auth;
+mod breaker;
 pub mod catalogue;
 pub mod clock;
 mod core;
@@ -19,6 +21,7 @@ pub mod door;
 mod engine;
 pub mod error;
 mod grpc;
+mod guarded;
 mod http;
 pub mod ingest;
 pub mod lifecycle;
@@ -33,5 +36,6 @@ pub mod shards;
 #[cfg(test)]
 mod simulation;
 
+pub use admission::AdmissionOptions;
 pub use http::{player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

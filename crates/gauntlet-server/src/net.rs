@@ -37,9 +37,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 mod prefixed;
+pub(crate) mod replies;
+mod stall;
 pub mod tls;
 
 use prefixed::{Prefixed, Protocol, detect};
+use replies::Replies;
+use stall::Stalling;
 use tls::Tls;
 
 /// What a listener allows.
@@ -61,6 +65,10 @@ pub struct NetOptions {
     pub ping: Duration,
     /// Most requests at one time on one HTTP/2 connection. gRPC clients send hundreds.
     pub max_streams: u32,
+    /// How long a peer may take to read one reply, and how long a write may wait for a peer who
+    /// takes nothing at all. Too short fails phones on bad networks; too long lets peers who do
+    /// not read hold replies in memory.
+    pub reply: Duration,
     /// How long requests that run may take after the shutdown began; then they are dropped.
     pub drain: Duration,
     /// Encryption; `None`: none. The handshake belongs to the time for the first request.
@@ -75,6 +83,7 @@ impl Default for NetOptions {
             idle: Duration::from_secs(75),
             ping: Duration::from_secs(20),
             max_streams: 2_000,
+            reply: Duration::from_secs(60),
             drain: Duration::from_secs(20),
             tls: None,
         }
@@ -83,6 +92,16 @@ impl Default for NetOptions {
 
 /// Largest head of a request, in bytes: line, headers, and over HTTP/2 the decoded header list.
 const MAX_HEAD: u32 = 16 * 1024;
+
+/// Streams that a peer may reset before their request was looked at; then the connection ends.
+/// More would let it make the server begin requests that nobody waits for.
+const MAX_RESETS: usize = 50;
+
+/// Streams that we may have to reset because of a peer's mistakes; then the connection ends.
+const MAX_ERRORS: usize = 200;
+
+/// Bytes of replies that one HTTP/2 stream keeps for a peer who does not read them yet.
+const MAX_UNSENT: usize = 256 * 1024;
 
 /// Pause after an error of `accept` that a pause can heal, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -163,6 +182,7 @@ struct Server {
     http2: http2::Builder<Tracked>,
     streams: TaskTracker,
     first_request: Duration,
+    reply: Duration,
     tls: Option<Tls>,
     shutdown: CancellationToken,
 }
@@ -181,12 +201,15 @@ impl Server {
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD)
             .max_concurrent_streams(options.max_streams)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_ERRORS)
+            .max_send_buf_size(MAX_UNSENT)
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
         // Without a state that is still missing, the router is cheap to clone for each request.
         let router = router.with_state(());
-        let (first_request, tls) = (options.first_request, options.tls.clone());
-        Self { router, http1, http2, streams, first_request, tls, shutdown }
+        let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
+        Self { router, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -228,15 +251,17 @@ impl Server {
     {
         let router = self.router.clone();
         let asked = AtomicBool::new(false);
-        let service = service_fn(|request: Request<Incoming>| {
+        let replies = Replies::default();
+        let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(replies.clone());
             router.clone().call(request)
         });
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(Stalling::new(stream, self.reply));
         let ended = match protocol {
             Protocol::Http1 => {
                 let connection = self.http1.serve_connection(io, service);
-                self.drive(connection, async {
+                self.drive(connection, &replies, async {
                     tokio::time::sleep(self.first_request).await;
                     if asked.load(Ordering::Relaxed) {
                         std::future::pending::<()>().await;
@@ -246,7 +271,7 @@ impl Server {
             }
             Protocol::Http2 => {
                 let connection = self.http2.serve_connection(io, service);
-                self.drive(connection, std::future::pending()).await
+                self.drive(connection, &replies, std::future::pending()).await
             }
         };
         if let Err(error) = ended {
@@ -254,11 +279,13 @@ impl Server {
         }
     }
 
-    /// Runs a connection to its end, or until it is late with its first request. When the
+    /// Runs a connection to its end, or until it is late with its first request or with reading a
+    /// reply. When the
     /// shutdown begins, running requests end and no new ones are taken.
     async fn drive<C: GracefulConnection>(
         &self,
         connection: C,
+        replies: &Replies,
         late: impl Future<Output = ()>,
     ) -> Result<(), C::Error> {
         let mut connection = pin!(connection);
@@ -266,6 +293,7 @@ impl Server {
             biased;
             ended = connection.as_mut() => return ended,
             () = late => return Ok(()),
+            () = replies.late(self.reply) => return Ok(()),
             () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         connection.await

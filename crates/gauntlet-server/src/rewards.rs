@@ -31,7 +31,6 @@ use crate::{
 
 mod adapter;
 mod ags;
-mod breaker;
 mod budget;
 mod client;
 mod governor;
@@ -41,9 +40,9 @@ mod policy;
 mod webhook;
 mod worker;
 
+pub use crate::breaker::BreakerState;
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
 pub use ags::{AgsAdapter, AgsConfig, AgsMode, ClientSecret};
-pub use breaker::BreakerState;
 pub use client::SetUpError;
 pub use log::LogAdapter;
 pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
@@ -53,7 +52,7 @@ use governor::Governor;
 use policy::{Again, Step, after_answer, backoff};
 
 /// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
-const CLAIM_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const CLAIM_WAIT: Duration = Duration::from_secs(10);
 /// How often a claim looks whether another replica has settled the grant that it joined.
 const JOIN_POLLS: [Duration; 6] = [
     Duration::from_millis(50),

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::{Admission, AdmissionOptions},
     api::Api,
     auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
     clock::{Clock, Random},
@@ -92,6 +93,8 @@ pub struct Config {
     pub drain_delay: Duration,
     /// Sizes of the queues.
     pub limits: Limits,
+    /// How many requests may be under way, and how long each may take.
+    pub admission: AdmissionOptions,
     /// Limits of connections, and how long open requests may take to end once the server stops.
     pub net: NetOptions,
 }
@@ -122,6 +125,7 @@ impl Config {
             journal_retention: None,
             drain_delay: Duration::ZERO,
             limits: Limits::default(),
+            admission: AdmissionOptions::default(),
             net: NetOptions::default(),
         }
     }
@@ -287,6 +291,7 @@ impl Server {
             ingest: self.ingest.clone(),
             core: self.engine.core.clone(),
             shards: self.engine.shards.clone(),
+            admission: Admission::new(self.engine.core.clone(), config.admission),
             auth: security.sign_in,
             event_secrets: config.event_secrets.clone(),
             cors_origins: config.cors_origins.clone(),
@@ -327,6 +332,7 @@ pub(crate) struct FaceState {
     pub(crate) ingest: Ingest,
     pub(crate) core: Arc<Core>,
     pub(crate) shards: Shards,
+    pub(crate) admission: Admission,
     pub(crate) auth: SignIn,
     pub(crate) event_secrets: EventSecrets,
     pub(crate) cors_origins: Vec<HeaderValue>,

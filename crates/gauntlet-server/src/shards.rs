@@ -10,22 +10,28 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
-    time::Instant,
 };
 
 use gauntlet_domain::{Catalogue, Command, Event, EventOutcome, Refusal, Reply};
 use gauntlet_store::PlayerKey;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::{deadline, too_late},
     core::Core,
     error::{ApiError, Reason},
     lifecycle::Tasks,
 };
 
 mod group;
+mod pace;
 mod worker;
+
+use pace::Pace;
 
 /// How many operations a shard commits together at most.
 ///
@@ -85,11 +91,26 @@ struct Operation {
     reply: ReplyTo,
     /// When it joined its queue.
     asked: Instant,
+    /// When its caller gives up: then it is not begun.
+    deadline: Option<Instant>,
 }
 
 impl Operation {
-    fn new(key: PlayerKey, work: Work, reply: ReplyTo) -> Self {
-        Self { key, work, reply, asked: Instant::now() }
+    fn new(key: PlayerKey, work: Work, reply: ReplyTo, deadline: Option<Instant>) -> Self {
+        Self { key, work, reply, asked: Instant::now(), deadline }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Answers that it was not begun.
+    fn refuse(self, error: ApiError) {
+        // A caller who has gone away need not be told.
+        match self.reply {
+            ReplyTo::Call(reply) => drop(reply.send(Err(CallError::Failed(error)))),
+            ReplyTo::Event(reply) => drop(reply.send(Err(error))),
+        }
     }
 }
 
@@ -110,6 +131,13 @@ enum ReplyTo {
 struct Queues {
     calls: mpsc::Sender<Operation>,
     events: mpsc::Sender<Operation>,
+    pace: Arc<Pace>,
+}
+
+impl Queues {
+    fn waiting(queue: &mpsc::Sender<Operation>) -> usize {
+        queue.max_capacity() - queue.capacity()
+    }
 }
 
 /// A handle on all shards.
@@ -129,9 +157,11 @@ impl Shards {
             .map(|_| {
                 let (calls, next_calls) = mpsc::channel(limits.call_queue.max(1));
                 let (events, next_events) = mpsc::channel(limits.event_queue.max(1));
-                let worker = worker::Worker::new(core.clone(), next_calls, next_events, closing.clone());
+                let pace = Arc::new(Pace::default());
+                let queues = worker::Waiting { calls: next_calls, events: next_events };
+                let worker = worker::Worker::new(core.clone(), queues, pace.clone(), closing.clone());
                 tasks.spawn_until("shard", &closing, worker.run());
-                Queues { calls, events }
+                Queues { calls, events, pace }
             })
             .collect();
         Self { core, queues, closing }
@@ -143,9 +173,10 @@ impl Shards {
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn call(&self, key: PlayerKey, command: Command) -> CallAnswer {
         let (reply, answer) = oneshot::channel();
-        let queue = &self.queues[self.shard_of(&key)].calls;
-        let operation = Operation::new(key, Work::Call(command), ReplyTo::Call(reply));
-        queue.try_send(operation).map_err(|error| CallError::Failed(self.refused(&error)))?;
+        let queues = &self.queues[self.shard_of(&key)];
+        let deadline = self.admit(queues, Queues::waiting(&queues.calls)).map_err(CallError::Failed)?;
+        let operation = Operation::new(key, Work::Call(command), ReplyTo::Call(reply), deadline);
+        queues.calls.try_send(operation).map_err(|error| CallError::Failed(self.refused(&error)))?;
         answer.await.unwrap_or_else(|_| Err(CallError::Failed(lost())))
     }
 
@@ -155,18 +186,20 @@ impl Shards {
     /// A full queue, a store that does not answer, too many conflicts.
     pub async fn event(&self, key: PlayerKey, event: Event) -> EventAnswer {
         let (reply, answer) = oneshot::channel();
-        let queue = &self.queues[self.shard_of(&key)].events;
-        let operation = Operation::new(key, Work::Event(event), ReplyTo::Event(reply));
-        queue.try_send(operation).map_err(|error| self.refused(&error))?;
+        let queues = &self.queues[self.shard_of(&key)];
+        // Calls go first.
+        let ahead = Queues::waiting(&queues.calls) + Queues::waiting(&queues.events);
+        let deadline = self.admit(queues, ahead)?;
+        let operation = Operation::new(key, Work::Event(event), ReplyTo::Event(reply), deadline);
+        queues.events.try_send(operation).map_err(|error| self.refused(&error))?;
         answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Operations that wait, of calls and of events, for metrics.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        let waiting = |queue: &mpsc::Sender<Operation>| queue.max_capacity() - queue.capacity();
         self.queues.iter().fold((0, 0), |(calls, events), queues| {
-            (calls + waiting(&queues.calls), events + waiting(&queues.events))
+            (calls + Queues::waiting(&queues.calls), events + Queues::waiting(&queues.events))
         })
     }
 
@@ -174,6 +207,24 @@ impl Shards {
     /// the tasks afterwards.
     pub fn close(&self) {
         self.closing.cancel();
+    }
+
+    /// Refuses what could not be done in time, and what a dead database could not do at all;
+    /// answers the deadline of what may queue.
+    fn admit(&self, queues: &Queues, ahead: usize) -> Result<Option<Instant>, ApiError> {
+        self.core.check_store()?;
+        let deadline = deadline();
+        if let Some(deadline) = deadline {
+            let now = Instant::now();
+            if deadline <= now {
+                return Err(too_late());
+            }
+            if now + queues.pace.time_for(ahead) > deadline {
+                self.core.metrics().shed("deadline");
+                return Err(ApiError::overloaded());
+            }
+        }
+        Ok(deadline)
     }
 
     fn shard_of(&self, key: &PlayerKey) -> usize {

@@ -153,7 +153,20 @@ impl Error {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Unknown { .. })
     }
+
+    /// Whether nothing was asked because all connections were in use: that says nothing about
+    /// the database.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if source.is::<PoolBusy>())
+    }
 }
+
+/// Why an [`Error::Unavailable`] may be nobody's fault: every connection was in use for as long as
+/// a caller may wait for one.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("all connections were in use")]
+pub struct PoolBusy;
 
 /// Who may send a grant, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,11 @@
 //! What surrounds every gRPC call: the caller's deadline, errors that tonic makes before a
 //! handler runs, and metrics.
 
-use std::{
-    error::Error as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{error::Error as _, sync::Arc, time::Instant};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Uri},
+    http::Uri,
     middleware::Next,
     response::Response,
 };
@@ -18,9 +14,11 @@ use tracing::Instrument as _;
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
+    admission::{Admission, Class, asked_time},
     core::Core,
     error::{ApiError, Reason},
     metrics::Route,
+    net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
 };
@@ -55,36 +53,25 @@ const METHODS: [&str; 16] = [
 pub(super) struct Observer {
     core: Arc<Core>,
     ids: RequestIds,
+    admission: Admission,
 }
 
 impl Observer {
     pub(super) fn new(face: &FaceState) -> Self {
-        Self { core: Arc::clone(&face.core), ids: RequestIds::new(face.core.random()) }
+        let ids = RequestIds::new(face.core.random());
+        Self { core: Arc::clone(&face.core), ids, admission: face.admission.clone() }
     }
 }
 
 /// Runs the call within its deadline.
-pub(super) async fn observe(
-    State(Observer { core, ids }): State<Observer>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let label = label(request.uri());
-    let id = ids.of(request.headers());
+    let id = observer.ids.of(request.headers());
     let span = span(&id, "grpc", label);
-    let response = match deadline(request.headers()) {
-        None => next.run(request).instrument(span.clone()).await,
-        // What was begun in a shard goes on; only nobody waits for it any more.
-        Some(limit) => tokio::time::timeout(limit, next.run(request).instrument(span.clone()))
-            .await
-            .unwrap_or_else(|_| {
-                let error = ApiError::new(
-                    Reason::DeadlineExceeded,
-                    "the caller's deadline passed; what was begun may still be done",
-                );
-                status(error).into_http()
-            }),
+    let response = match class(label) {
+        Some(class) => admitted(&observer.admission, class, request, next).instrument(span.clone()).await,
+        None => exempt(request, next).instrument(span.clone()).await,
     };
     let mut response = corrected(response);
     let (code, reason) = outcome(&response);
@@ -95,7 +82,7 @@ pub(super) async fn observe(
     }
     tracing::debug!(code, reason, "answered");
     response.headers_mut().insert(REQUEST_ID, id);
-    core.metrics().request(route(label), code, reason, started.elapsed());
+    observer.core.metrics().request(route(label), code, reason, started.elapsed());
     response
 }
 
@@ -141,29 +128,43 @@ fn outcome(response: &Response) -> (&'static str, &'static str) {
     (code, error.map_or(code, |error| error.reason.as_str()))
 }
 
-/// How long the caller waits, as `grpc-timeout` says it: up to 8 digits and a unit.
-fn deadline(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let amount: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(amount * 3600)),
-        "M" => Some(Duration::from_secs(amount * 60)),
-        "S" => Some(Duration::from_secs(amount)),
-        "m" => Some(Duration::from_millis(amount)),
-        "u" => Some(Duration::from_micros(amount)),
-        "n" => Some(Duration::from_nanos(amount)),
+/// What a call competes for; nothing for health, reflection, and streams as a whole: each of their
+/// events takes its own place.
+fn class(label: &str) -> Option<Class> {
+    match label {
+        "service.Service/GetUserChallenge" | "service.Service/GetUserChallenges" => Some(Class::Read),
+        "service.Service/BatchSelectGoals"
+        | "service.Service/InitializePlayer"
+        | "service.Service/RandomSelectGoals"
+        | "service.Service/SetGoalActive" => Some(Class::Write),
+        "service.Service/ClaimGoalReward" => Some(Class::Claim),
+        "accelbyte.iam.account.v1.UserAuthenticationUserLoggedInService/OnMessage"
+        | "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage" => Some(Class::Event),
         _ => None,
     }
 }
 
+/// Runs the call if there is a place for it, and keeps the place until the reply has left.
+async fn admitted(admission: &Admission, class: Class, request: Request, next: Next) -> Response {
+    let asked = asked_time(request.headers());
+    let replies = request.extensions().get::<Replies>().cloned();
+    match admission.run(class, asked, next.run(request)).await {
+        Ok((response, place)) => place.until_sent(response, replies.as_ref()),
+        Err(error) => status(error).into_http(),
+    }
+}
+
+/// Runs a call that takes no place within the caller's deadline, if it has one.
+async fn exempt(request: Request, next: Next) -> Response {
+    let Some(limit) = asked_time(request.headers()) else { return next.run(request).await };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let error = ApiError::new(Reason::DeadlineExceeded, "the deadline passed");
+        status(error).into_http()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -179,27 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_are_read() {
-        for (text, expected) in [
-            ("1H", Some(Duration::from_secs(3600))),
-            ("2M", Some(Duration::from_secs(120))),
-            ("3S", Some(Duration::from_secs(3))),
-            ("4m", Some(Duration::from_millis(4))),
-            ("5u", Some(Duration::from_micros(5))),
-            ("99999999n", Some(Duration::from_nanos(99_999_999))),
-            ("0S", Some(Duration::ZERO)),
-            ("", None),
-            ("S", None),
-            ("5", None),
-            ("5x", None),
-            ("-5S", None),
-            ("+5S", None),
-            ("100000000S", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", HeaderValue::from_static(text));
-            assert_eq!(deadline(&headers), expected, "{text}");
-        }
-        assert_eq!(deadline(&HeaderMap::new()), None);
+    fn what_works_takes_a_place() {
+        let exempt: Vec<_> = METHODS.into_iter().filter(|method| class(method).is_none()).collect();
+        assert_eq!(
+            exempt,
+            [
+                "gauntlet.events.v1.EventStream/Publish",
+                "grpc.health.v1.Health/Check",
+                "grpc.health.v1.Health/Watch",
+                "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                "service.Service/GetRotationStatus",
+                "service.Service/HealthCheck",
+            ]
+        );
     }
 }

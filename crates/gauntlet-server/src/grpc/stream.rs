@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::observe::{STREAMED_EVENT, route};
 use crate::{
+    admission::{Admission, Class},
     core::Core,
     error::{ApiError, Code},
     ingest::Ingest,
@@ -29,12 +30,18 @@ const MAX_IN_FLIGHT: usize = 4096;
 pub(super) struct Events {
     ingest: Ingest,
     core: Arc<Core>,
+    admission: Admission,
     stop: CancellationToken,
 }
 
 impl Events {
     pub(super) fn new(face: &FaceState) -> Self {
-        Self { ingest: face.ingest.clone(), core: Arc::clone(&face.core), stop: face.stop.clone() }
+        Self {
+            ingest: face.ingest.clone(),
+            core: Arc::clone(&face.core),
+            admission: face.admission.clone(),
+            stop: face.stop.clone(),
+        }
     }
 }
 
@@ -46,20 +53,25 @@ impl event_stream_server::EventStream for Events {
         &self,
         request: Request<Streaming<Event>>,
     ) -> Result<Response<Self::PublishStream>, Status> {
-        let (ingest, core) = (self.ingest.clone(), Arc::clone(&self.core));
-        let answer = move |event| answer(ingest.clone(), Arc::clone(&core), event);
+        let events = self.clone();
+        let answer = move |event| answer(events.clone(), event);
         Ok(Response::new(Box::pin(Answers::new(request.into_inner(), self.stop.clone(), answer))))
     }
 }
 
 /// Takes one event.
-async fn answer(ingest: Ingest, core: Arc<Core>, event: Event) -> Ack {
+async fn answer(events: Events, event: Event) -> Ack {
+    let Events { ingest, core, admission, .. } = events;
     let started = Instant::now();
-    let result = match event.event {
-        Some(event::Event::UserLoggedIn(login)) => ingest.login(login).await,
-        Some(event::Event::StatItemUpdated(stat)) => ingest.stat(stat).await,
-        None => Err(ingest.malformed_cloud_event("the event is empty or of an unknown kind")),
+    let work = async {
+        match event.event {
+            Some(event::Event::UserLoggedIn(login)) => ingest.login(login).await,
+            Some(event::Event::StatItemUpdated(stat)) => ingest.stat(stat).await,
+            None => Err(ingest.malformed_cloud_event("the event is empty or of an unknown kind")),
+        }
     };
+    // The place is given back with the answer: it is small, and the stream holds the next back.
+    let result = admission.run(Class::Event, None, work).await.and_then(|(result, _)| result);
     let (code, reason) = match &result {
         Ok(()) => ("OK", "OK"),
         Err(error) => (error.code().as_str(), error.reason.as_str()),

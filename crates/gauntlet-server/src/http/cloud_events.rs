@@ -22,6 +22,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     fields::{MAX_BODY, not_json, read_body},
+    paths::EVENTS,
     reply::{ErrorBody, Json, error_response},
 };
 use crate::{
@@ -39,7 +40,6 @@ const MAX_BATCH_BODY: usize = 1024 * 1024;
 
 /// The route that takes `CloudEvents`.
 pub(crate) fn router(face: &FaceState) -> Router {
-    const EVENTS: &str = "/v1/events";
     let guarded = from_fn_with_state(face.event_secrets.clone(), guard);
     let router = Router::new().route(EVENTS, post(events)).layer(guarded);
     super::finish(router, face, [(EVENTS.to_owned(), EVENTS)].into()).with_state(face.clone())

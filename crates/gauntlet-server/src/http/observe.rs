@@ -9,14 +9,17 @@ use axum::{
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use tracing::Instrument as _;
 
+use super::paths;
 use crate::{
+    admission::{Admission, Class, asked_time},
     core::Core,
     error::Reason,
     metrics::Route,
+    net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
 };
@@ -28,6 +31,7 @@ const UNMATCHED: &str = "unmatched";
 #[derive(Debug, Clone)]
 pub(super) struct Observer {
     core: Arc<Core>,
+    admission: Admission,
     labels: Arc<BTreeMap<String, &'static str>>,
     ids: RequestIds,
     /// Whether the listener encrypts.
@@ -37,7 +41,13 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         let ids = RequestIds::new(face.core.random());
-        Self { core: Arc::clone(&face.core), labels: Arc::new(labels), ids, tls: face.tls }
+        Self {
+            core: Arc::clone(&face.core),
+            admission: face.admission.clone(),
+            labels: Arc::new(labels),
+            ids,
+            tls: face.tls,
+        }
     }
 
     fn label(&self, request: &Request) -> &'static str {
@@ -53,7 +63,13 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let route = Route { face: "http", method: method(request.method()), route: label };
     let id = observer.ids.of(request.headers());
     let span = span(&id, route.face, label);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let work = async {
+        match class(label, request.method()) {
+            Some(class) => admitted(&observer.admission, class, request, next).await,
+            None => next.run(request).await,
+        }
+    };
+    let mut response = work.instrument(span.clone()).await;
     let _entered = span.enter();
     let reason = response.extensions().get::<Reason>().copied();
     let (code, word) = reason.map_or(("OK", "OK"), |reason| (reason.code().as_str(), reason.as_str()));
@@ -89,5 +105,27 @@ fn method(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => UNMATCHED,
+    }
+}
+
+/// What a request competes for; nothing for health, operations, rotations (which ask no store) and
+/// what does not exist.
+fn class(label: &str, method: &Method) -> Option<Class> {
+    match label {
+        paths::CLAIM => Some(Class::Claim),
+        paths::EVENTS => Some(Class::Event),
+        paths::CHALLENGES | paths::CHALLENGE if method == Method::GET => Some(Class::Read),
+        paths::INITIALIZE | paths::BATCH_SELECT | paths::RANDOM_SELECT | paths::ACTIVE => Some(Class::Write),
+        _ => None,
+    }
+}
+
+/// Runs the handler if there is a place for it, and keeps the place until the reply has left.
+async fn admitted(admission: &Admission, class: Class, request: Request, next: Next) -> Response {
+    let asked = asked_time(request.headers());
+    let replies = request.extensions().get::<Replies>().cloned();
+    match admission.run(class, asked, next.run(request)).await {
+        Ok((response, place)) => place.until_sent(response, replies.as_ref()),
+        Err(error) => error.into_response(),
     }
 }

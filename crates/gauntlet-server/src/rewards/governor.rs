@@ -7,10 +7,15 @@ use std::{
 
 use gauntlet_domain::Timestamp;
 
-use super::{
-    GrantAnswer, Search,
-    breaker::{Breaker, BreakerState},
-    budget::Budget,
+use super::{GrantAnswer, Search, budget::Budget};
+use crate::breaker::{Breaker, BreakerPolicy, BreakerState};
+
+/// A hiccup must not stop every grant; a platform that is back must not wait for a minute.
+const POLICY: BreakerPolicy = BreakerPolicy {
+    failures: 5,
+    first_pause: Duration::from_secs(1),
+    longest_pause: Duration::from_secs(30),
+    probe: Duration::from_secs(120),
 };
 
 #[derive(Debug)]
@@ -18,7 +23,7 @@ pub(super) struct Governor(Mutex<(Breaker, Budget)>);
 
 impl Default for Governor {
     fn default() -> Self {
-        Self(Mutex::new((Breaker::new(), Budget::new())))
+        Self(Mutex::new((Breaker::new(POLICY), Budget::new())))
     }
 }
 

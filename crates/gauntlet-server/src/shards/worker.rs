@@ -11,18 +11,25 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    MAX_BATCH, Operation, Work,
+    MAX_BATCH, Operation, Pace, Work,
     group::{Answer, Group, Plan, Recall, unknown, update_locked},
 };
-use crate::core::Core;
+use crate::{admission::too_late, core::Core};
 
 /// How often a group that lost a race is tried again before it takes the row lock.
 const RACES: usize = 3;
+
+/// The ends of a shard's queues.
+pub(super) struct Waiting {
+    pub(super) calls: mpsc::Receiver<Operation>,
+    pub(super) events: mpsc::Receiver<Operation>,
+}
 
 pub(super) struct Worker {
     core: Arc<Core>,
     calls: mpsc::Receiver<Operation>,
     events: mpsc::Receiver<Operation>,
+    pace: Arc<Pace>,
     closing: CancellationToken,
 }
 
@@ -34,13 +41,9 @@ struct Ready {
 }
 
 impl Worker {
-    pub(super) const fn new(
-        core: Arc<Core>,
-        calls: mpsc::Receiver<Operation>,
-        events: mpsc::Receiver<Operation>,
-        closing: CancellationToken,
-    ) -> Self {
-        Self { core, calls, events, closing }
+    pub(super) fn new(core: Arc<Core>, queues: Waiting, pace: Arc<Pace>, closing: CancellationToken) -> Self {
+        let Waiting { calls, events } = queues;
+        Self { core, calls, events, pace, closing }
     }
 
     /// Works until it was told to close and both queues are empty.
@@ -48,7 +51,13 @@ impl Worker {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.gather(&mut batch).await {
             crash::point(Point::Gathered);
-            self.carry_out(std::mem::take(&mut batch)).await;
+            let batch = self.in_time(std::mem::take(&mut batch));
+            if batch.is_empty() {
+                continue;
+            }
+            let (size, began) = (batch.len(), tokio::time::Instant::now());
+            self.carry_out(batch).await;
+            self.pace.learn(size, began.elapsed());
         }
     }
 
@@ -79,6 +88,20 @@ impl Worker {
         true
     }
 
+    /// What its callers still wait for. The rest is answered without work.
+    fn in_time(&self, batch: Vec<Operation>) -> Vec<Operation> {
+        let now = tokio::time::Instant::now();
+        if !batch.iter().any(|operation| operation.is_late(now)) {
+            return batch;
+        }
+        let (late, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|operation| operation.is_late(now));
+        for operation in late {
+            self.core.metrics().shed("late");
+            operation.refuse(too_late());
+        }
+        batch
+    }
+
     async fn carry_out(&self, batch: Vec<Operation>) {
         self.measure(&batch);
         let mut groups = Group::gather(batch);
@@ -94,7 +117,7 @@ impl Worker {
     }
 
     fn measure(&self, batch: &[Operation]) {
-        let (metrics, now) = (self.core.metrics(), Instant::now());
+        let (metrics, now) = (self.core.metrics(), tokio::time::Instant::now());
         metrics.batch(batch.len());
         for operation in batch {
             match operation.work {

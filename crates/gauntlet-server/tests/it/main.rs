@@ -13,4 +13,5 @@ mod corpus;
 mod errors;
 mod histories;
 mod model;
+mod overload;
 mod world;

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::{Object, Pool, PoolError};
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use super::{connect::Pooler, types};
 use crate::{
-    contract::{BoxError, Error},
+    contract::{BoxError, Error, PoolBusy},
     figures::Meter,
 };
 
@@ -103,6 +103,7 @@ impl Session {
             // outside of this process.
             let source: BoxError = match error {
                 PoolError::Backend(error) => error.into(),
+                PoolError::Timeout(TimeoutType::Wait) => PoolBusy.into(),
                 other => other.into(),
             };
             Error::Unavailable { operation, source }

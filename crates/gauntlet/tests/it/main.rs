@@ -7,8 +7,10 @@ mod clients;
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 mod crash;
 mod full_disk;
+mod hostile;
 mod journey;
 mod logs;
+mod overload;
 mod power;
 mod process;
 mod races;

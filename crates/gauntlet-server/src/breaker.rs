@@ -1,4 +1,4 @@
-//! A circuit breaker: a platform that is down is left alone, and asked now and then.
+//! A circuit breaker: a dependency that is down is left alone, and asked now and then.
 //!
 //! Pure: the time is an argument.
 
@@ -6,22 +6,27 @@ use std::time::Duration;
 
 use gauntlet_domain::Timestamp;
 
-/// How many failures in a row open it. Fewer, and a hiccup stops every grant for a second; more,
-/// and as many players wait for a deadline before anybody notices.
-const FAILURES: u32 = 5;
-/// How long it stays open at first; each failed probe doubles it.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest that it stays open by itself. Longer, and grants wait although the platform is back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// When a probe whose end nobody told of is given up. Longer than any call.
-const PROBE: Duration = Duration::from_secs(120);
+/// How soon a breaker opens, and how long it stays open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BreakerPolicy {
+    /// How many failures in a row open it. Fewer, and a hiccup stops everything for a while; more,
+    /// and as many callers wait for a deadline before anybody notices.
+    pub(crate) failures: u32,
+    /// How long it stays open at first; each failed probe doubles it.
+    pub(crate) first_pause: Duration,
+    /// The longest that it stays open by itself. Longer, and work waits although the dependency is
+    /// back.
+    pub(crate) longest_pause: Duration,
+    /// When a probe whose end nobody told of is given up. Longer than any call.
+    pub(crate) probe: Duration,
+}
 
 /// What it lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
     /// Everything.
     Closed,
-    /// One call, to see whether the platform is back.
+    /// One call, to see whether the dependency is back.
     Probing,
     /// Nothing.
     Open,
@@ -29,7 +34,8 @@ pub enum BreakerState {
 
 /// A circuit breaker.
 #[derive(Debug, Clone)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
+    policy: BreakerPolicy,
     state: State,
 }
 
@@ -38,7 +44,7 @@ enum State {
     Closed {
         failures: u32,
     },
-    /// `pause` is its own; the platform may have asked for more.
+    /// `pause` is its own; the dependency may have asked for more.
     Open {
         since: Timestamp,
         wait: Duration,
@@ -51,12 +57,12 @@ enum State {
 }
 
 impl Breaker {
-    pub(super) const fn new() -> Self {
-        Self { state: State::Closed { failures: 0 } }
+    pub(crate) const fn new(policy: BreakerPolicy) -> Self {
+        Self { policy, state: State::Closed { failures: 0 } }
     }
 
     /// Asks for a call. Who gets one must tell how it ended. `Err`: how long to wait.
-    pub(super) fn allow(&mut self, now: Timestamp) -> Result<(), Duration> {
+    pub(crate) fn allow(&mut self, now: Timestamp) -> Result<(), Duration> {
         match self.state {
             State::Closed { .. } => Ok(()),
             State::Open { since, wait, pause } => {
@@ -64,7 +70,7 @@ impl Breaker {
                 self.probe_unless(open, now, pause)
             }
             State::Probing { since, pause } => {
-                let out = left(since, PROBE, now).map(|_| pause);
+                let out = left(since, self.policy.probe, now).map(|_| pause);
                 self.probe_unless(out, now, pause)
             }
         }
@@ -84,33 +90,34 @@ impl Breaker {
     }
 
     /// How many calls it would let through now.
-    pub(super) fn room(&self, now: Timestamp) -> u32 {
+    pub(crate) fn room(&self, now: Timestamp) -> u32 {
         match self.state {
             State::Closed { .. } => u32::MAX,
             State::Open { since, wait, .. } => u32::from(left(since, wait, now).is_none()),
-            State::Probing { since, .. } => u32::from(left(since, PROBE, now).is_none()),
+            State::Probing { since, .. } => u32::from(left(since, self.policy.probe, now).is_none()),
         }
     }
 
-    /// The platform answered a call.
-    pub(super) const fn succeeded(&mut self) {
+    /// The dependency answered a call.
+    pub(crate) const fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// A call failed; `asked`: how long the platform wants to be left alone.
-    pub(super) fn failed(&mut self, now: Timestamp, asked: Option<Duration>) {
+    /// A call failed; `asked`: how long the dependency wants to be left alone.
+    pub(crate) fn failed(&mut self, now: Timestamp, asked: Option<Duration>) {
+        let BreakerPolicy { failures: most, first_pause, longest_pause, .. } = self.policy;
         let open =
             |pause: Duration| State::Open { since: now, wait: pause.max(asked.unwrap_or_default()), pause };
         self.state = match self.state {
-            State::Closed { failures } if failures + 1 < FAILURES => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => open(FIRST_PAUSE),
-            State::Probing { pause, .. } => open((pause * 2).min(LONGEST_PAUSE)),
+            State::Closed { failures } if failures + 1 < most => State::Closed { failures: failures + 1 },
+            State::Closed { .. } => open(first_pause),
+            State::Probing { pause, .. } => open((pause * 2).min(longest_pause)),
             // Calls from before it opened.
             open @ State::Open { .. } => open,
         };
     }
 
-    pub(super) const fn state(&self) -> BreakerState {
+    pub(crate) const fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
@@ -132,13 +139,22 @@ mod tests {
 
     use super::*;
 
+    const FAILURES: u32 = 5;
+
+    const POLICY: BreakerPolicy = BreakerPolicy {
+        failures: FAILURES,
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(30),
+        probe: Duration::from_secs(120),
+    };
+
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
     #[test]
     fn it_opens_probes_and_closes() {
-        let mut breaker = Breaker::new();
+        let mut breaker = Breaker::new(POLICY);
         for _ in 0..FAILURES {
             assert_eq!(breaker.allow(at(0)), Ok(()));
             breaker.failed(at(0), None);
@@ -159,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_success_in_between_keeps_it_closed() {
-        let mut breaker = Breaker::new();
+        let mut breaker = Breaker::new(POLICY);
         for _ in 0..100 {
             for _ in 1..FAILURES {
                 breaker.failed(at(0), None);
@@ -177,7 +193,7 @@ mod tests {
         /// one success makes it whole.
         #[test]
         fn it_is_never_stuck(steps in prop::collection::vec((0..3_u8, -5_000..40_000_i64, 0..300_u64), 0..200)) {
-            let (mut breaker, mut now) = (Breaker::new(), 0_i64);
+            let (mut breaker, mut now) = (Breaker::new(POLICY), 0_i64);
             for (what, forward, asked) in steps {
                 now += forward;
                 match what {
