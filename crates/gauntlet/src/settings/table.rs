@@ -119,7 +119,7 @@ pub(crate) static OPS: Setting = Setting {
     env: "GAUNTLET_OPS",
     default: Some("127.0.0.1:8080"),
     value: "ADDR",
-    help: "Where operators find metrics, health and profiles",
+    help: "Where operators find metrics, probes and malformed events",
     ..ROW
 };
 
