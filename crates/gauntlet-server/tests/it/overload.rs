@@ -119,7 +119,8 @@ async fn a_deadline_that_has_passed_does_no_work() {
     let mut request = of("late", InitializeRequest::default());
     request.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
     let late = grpc.initialize_player(request).await.unwrap_err();
-    assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
+    // The client watches its deadline too, and calls it so when it is the first to notice.
+    assert!(matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled), "{late:?}");
     assert_eq!(rig.store.asked().len(), asked, "the store was not asked");
     rig.server.stop().await;
 }
