@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod net;
 mod observe;
 mod rate;
+mod reads;
 pub mod rewards;
 mod server;
 pub mod shards;

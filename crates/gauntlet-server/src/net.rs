@@ -6,6 +6,7 @@
 //! loop is ours.
 
 use std::{
+    convert::Infallible,
     io,
     pin::pin,
     sync::{
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{body::Body, response::Response};
 use hyper::{
     Request,
     body::Incoming,
@@ -34,7 +35,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service as _;
 
 mod prefixed;
 pub(crate) mod replies;
@@ -108,8 +108,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a bound listener until the shutdown begins, then lets running requests end, for
 /// [`NetOptions::drain`] at most. When it returns, every task it started has ended.
-pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, shutdown: CancellationToken) {
-    let server = Arc::new(Server::new(router, options, shutdown.clone()));
+pub async fn serve<S: Face>(
+    listener: TcpListener,
+    face: S,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    let server = Arc::new(Server::new(face, options, shutdown.clone()));
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
@@ -175,9 +180,32 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// What answers the requests of a listener; cheap to clone for each. An axum router is one.
+pub trait Face:
+    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Face for S where
+    S: tower::Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// What all connections of a listener share.
-struct Server {
-    router: Router,
+struct Server<S> {
+    face: S,
     http1: http1::Builder,
     http2: http2::Builder<Tracked>,
     streams: TaskTracker,
@@ -187,8 +215,8 @@ struct Server {
     shutdown: CancellationToken,
 }
 
-impl Server {
-    fn new(router: Router, options: &NetOptions, shutdown: CancellationToken) -> Self {
+impl<F: Face> Server<F> {
+    fn new(face: F, options: &NetOptions, shutdown: CancellationToken) -> Self {
         let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
@@ -206,10 +234,8 @@ impl Server {
             .max_send_buf_size(MAX_UNSENT)
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
-        // Without a state that is still missing, the router is cheap to clone for each request.
-        let router = router.with_state(());
         let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { router, http1, http2, streams, first_request, reply, tls, shutdown }
+        Self { face, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -249,13 +275,13 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
+        let face = self.face.clone();
         let asked = AtomicBool::new(false);
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(replies.clone());
-            router.clone().call(request)
+            face.clone().call(request)
         });
         let io = TokioIo::new(Stalling::new(stream, self.reply));
         let ended = match protocol {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderValue};
+use axum::http::HeaderValue;
 use gauntlet_domain::Catalogue;
 use gauntlet_store::{
     Error as StoreError, Store,
@@ -23,7 +23,7 @@ use crate::{
     lifecycle::{Readiness, Tasks},
     metrics::Sample,
     net::{
-        self, NetOptions,
+        self, Face, NetOptions,
         tls::{self, Tls, TlsError, TlsFiles},
     },
     rewards::RewardAdapter,
@@ -303,24 +303,24 @@ impl Server {
         let options = |tls: &Option<Tls>| NetOptions { tls: tls.clone(), ..config.net.clone() };
         let (api_tls, events_tls) = (&security.api, &security.events);
         if let Some(listener) = listeners.http {
-            let router = http::api_router(&with(api_tls), &config.base_path);
+            let router = http::api_router(&with(api_tls), &config.base_path).with_state(());
             self.serve("http", listener, router, options(api_tls));
         }
         if let Some(listener) = listeners.grpc {
-            self.serve("grpc", listener, grpc::api_router(&with(api_tls)), options(api_tls));
+            self.serve("grpc", listener, grpc::api_router(&with(api_tls)).with_state(()), options(api_tls));
         }
         if let Some(listener) = listeners.events {
-            self.serve("events", listener, grpc::events_router(&with(events_tls)), options(events_tls));
+            self.serve("events", listener, grpc::events_face(&with(events_tls)), options(events_tls));
         }
         let (options, stop) = (config.net.clone(), self.stop_ops.clone());
-        let router = http::ops_router(&state);
+        let router = http::ops_router(&state).with_state(());
         let work = async move { net::serve(listeners.ops, router, &options, stop).await };
         self.ops.spawn_until("ops", &self.stop_ops, work);
     }
 
-    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, options: NetOptions) {
+    fn serve(&self, name: &'static str, listener: TcpListener, face: impl Face, options: NetOptions) {
         let stop = self.stop_faces.clone();
-        let work = async move { net::serve(listener, router, &options, stop).await };
+        let work = async move { net::serve(listener, face, &options, stop).await };
         self.faces.spawn_until(name, &self.stop_faces, work);
     }
 }

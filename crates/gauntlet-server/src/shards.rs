@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod group;
+mod memory;
 mod pace;
 mod worker;
 
@@ -252,4 +253,4 @@ fn lost() -> ApiError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
