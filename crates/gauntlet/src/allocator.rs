@@ -15,5 +15,4 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 // SAFETY: jemalloc declares a `const char *` of this name, weakly, so that a program can define it.
 // The text ends with a 0.
 #[unsafe(export_name = "malloc_conf")]
-static OPTIONS: &[u8; 79] =
-    b"prof:true,prof_active:false,lg_prof_sample:19,background_thread:true,narenas:2\0";
+static OPTIONS: &[u8; 69] = b"prof:true,prof_active:false,lg_prof_sample:19,background_thread:true\0";

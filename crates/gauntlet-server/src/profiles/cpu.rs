@@ -69,6 +69,8 @@ fn take(time: Duration, finished: &Receiver<()>) -> Result<Vec<u8>, ProfileError
     for (stack, count) in samples.data {
         *data.entry(Frames::from(stack)).or_insert(0) += count;
     }
+    // It keeps what it has read of the debugging information: tens of megabytes.
+    backtrace::clear_symbol_cache();
     let profile = Report { data, timing: samples.timing }.pprof().map_err(failed)?;
     packed(&profile).map_err(failed)
 }

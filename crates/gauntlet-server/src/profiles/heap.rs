@@ -34,7 +34,10 @@ pub(crate) async fn heap() -> Result<Vec<u8>, ProfileError> {
     let taken = tokio::task::spawn_blocking(|| {
         let control = PROF_CTL.as_ref()?;
         let mut control = control.blocking_lock();
-        control.activated().then(|| control.dump_pprof())
+        let profile = control.activated().then(|| control.dump_pprof());
+        // It keeps what it has read of the debugging information: tens of megabytes.
+        backtrace::clear_symbol_cache();
+        profile
     });
     let failed = ProfileError::failed("the heap profile could not be taken");
     match taken.await {
