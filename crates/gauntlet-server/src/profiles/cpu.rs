@@ -49,6 +49,10 @@ fn take(time: Duration, finished: &Receiver<()>) -> Result<Vec<u8>, ProfileError
     let guard = ProfilerGuardBuilder::default().frequency(FREQUENCY).blocklist(&LEFT_OUT).build();
     let guard = guard.map_err(|error| match error {
         PprofError::Running => ProfileError::Busy,
+        // Whether it works is decided once in a process.
+        PprofError::CreatingError => {
+            failed("no temporary file: set TMPDIR to a folder that exists, and restart")
+        }
         error => failed(error),
     })?;
     leaf::add().map_err(failed)?;
