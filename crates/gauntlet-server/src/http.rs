@@ -35,6 +35,7 @@ mod handlers;
 mod observe;
 mod ops;
 mod pieces;
+mod profiles;
 mod reply;
 mod splice;
 mod write;

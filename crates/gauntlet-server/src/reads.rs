@@ -10,7 +10,11 @@ use gauntlet_store::{Load, PlayerKey, Stored};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{core::Core, error::ApiError, lifecycle::Tasks};
+use crate::{
+    core::Core,
+    error::ApiError,
+    lifecycle::{Tasks, at},
+};
 
 /// Statements that may be under way at one time. With more, each finds fewer players waiting.
 const READERS: usize = 2;
@@ -55,6 +59,7 @@ impl Reads {
 async fn read(core: Arc<Core>, waiting: Arc<Mutex<mpsc::Receiver<Ask>>>, stop: CancellationToken) {
     let mut asks = Vec::with_capacity(MOST);
     loop {
+        at("reads to come");
         let gathered = async { waiting.lock().await.recv_many(&mut asks, MOST).await };
         match stop.run_until_cancelled(gathered).await {
             None | Some(0) => return,
@@ -74,6 +79,7 @@ async fn answer(core: &Core, asks: impl Iterator<Item = Ask>) {
     if loads.is_empty() {
         return;
     }
+    at("reading players");
     match core.store().load(&loads).await {
         Ok(loaded) => {
             for (replies, loaded) in replies.into_iter().zip(loaded) {
