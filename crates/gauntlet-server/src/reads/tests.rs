@@ -13,7 +13,7 @@ async fn ask(reads: &Reads, core: &Core, names: &[&str]) -> Vec<Result<bool, Str
 
 #[tokio::test]
 async fn they_share_a_statement() {
-    let rig = Rig::with_culprit(None).await;
+    let rig = Rig::with_unreadable(None).await;
     let stop = CancellationToken::new();
     let reads = Reads::start(&rig.core, &rig.tasks, &stop);
     let names = ["a", "nobody", "b", "a", "c"];
@@ -27,7 +27,7 @@ async fn they_share_a_statement() {
 
 #[tokio::test]
 async fn one_that_is_refused_does_not_spoil_the_others() {
-    let rig = Rig::with_culprit(Some("b")).await;
+    let rig = Rig::with_unreadable(Some("b")).await;
     let stop = CancellationToken::new();
     let reads = Reads::start(&rig.core, &rig.tasks, &stop);
     let found = ask(&reads, &rig.core, &["a", "b", "c"]).await;
@@ -39,7 +39,7 @@ async fn one_that_is_refused_does_not_spoil_the_others() {
 
 #[tokio::test]
 async fn nobody_waits_for_readers_that_have_ended() {
-    let rig = Rig::with_culprit(None).await;
+    let rig = Rig::with_unreadable(None).await;
     let stop = CancellationToken::new();
     let reads = Reads::start(&rig.core, &rig.tasks, &stop);
     stop.cancel();

@@ -43,7 +43,9 @@ struct FaultyStore {
     clock: Arc<FixedClock>,
     /// How many players each call to `load` asked for.
     loads: Mutex<Vec<usize>>,
-    /// What holds this player is refused.
+    /// Calls to `load` that ask for this player are refused.
+    unreadable: Mutex<Option<&'static str>>,
+    /// Commits that hold this player are refused.
     culprit: Option<&'static str>,
 }
 
@@ -87,7 +89,8 @@ impl Store for FaultyStore {
     }
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         self.loads.lock().unwrap().push(players.len());
-        if self.culprit.is_some_and(|culprit| players.iter().any(|load| load.key.player == culprit)) {
+        let unreadable = *self.unreadable.lock().unwrap();
+        if unreadable.is_some_and(|name| players.iter().any(|load| load.key.player == name)) {
             return Err(Error::Rejected { operation: "player.load", source: "on purpose".into() });
         }
         self.inner.load(players).await
@@ -157,17 +160,26 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) async fn with_culprit(culprit: Option<&'static str>) -> Self {
-        let rig = Self::new(&[], culprit).await;
+    /// A store without faults, but for a player who cannot be read.
+    pub(crate) async fn with_unreadable(player: Option<&'static str>) -> Self {
+        let rig = Self::new(&[], None).await;
         rig.loads();
+        *rig.store.unreadable.lock().unwrap() = player;
         rig
     }
 
     async fn new(faults: &[Fault], culprit: Option<&'static str>) -> Self {
         let inner = MemoryStore::new();
         let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let (none, late, loads) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let store = Arc::new(FaultyStore { inner, faults: none, late, clock: clock.clone(), loads, culprit });
+        let store = Arc::new(FaultyStore {
+            inner,
+            faults: Mutex::default(),
+            late: Mutex::default(),
+            clock: clock.clone(),
+            loads: Mutex::default(),
+            unreadable: Mutex::default(),
+            culprit,
+        });
         let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
         let ids: Vec<String> = definition.goal_ids().map(str::to_owned).collect();
         let numbers = store.intern_goals(&ids).await.unwrap();
@@ -345,7 +357,7 @@ async fn a_document_of_a_newer_catalogue_is_left_alone() {
 
 #[tokio::test]
 async fn a_remembered_player_is_not_read_before_a_write() {
-    let rig = Rig::with_culprit(None).await;
+    let rig = Rig::with_unreadable(None).await;
     for id in ["1", "2", "3"] {
         assert_eq!(rig.win("a", id).await, Ok(EventOutcome::Counted));
     }
@@ -360,7 +372,7 @@ async fn a_remembered_player_is_not_read_before_a_write() {
 
 #[tokio::test]
 async fn nothing_is_promised_from_memory_alone() {
-    let rig = Rig::with_culprit(None).await;
+    let rig = Rig::with_unreadable(None).await;
     assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
     assert!(rig.loads().is_empty());
     // Somebody else makes the player's goals count no more.
