@@ -32,7 +32,7 @@ const POLICY: BreakerPolicy = BreakerPolicy {
 
 /// Why nothing was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("the database failed several times in a row and is left alone for a moment")]
+#[error("the database is down or failed several times in a row, and is left alone for a moment")]
 struct LeftAlone;
 
 /// A store that is not asked while it is down.
@@ -114,6 +114,7 @@ impl Turn<'_> {
         match error {
             // All connections in use says nothing about the database.
             Some(error) if error.is_busy() && !probing => {}
+            Some(error) if error.is_down() => self.guard.breaker().is_down(self.guard.now()),
             Some(error) if error.is_transient() => self.guard.breaker().failed(self.guard.now(), None),
             _ => self.guard.breaker().succeeded(),
         }
@@ -250,6 +251,17 @@ mod tests {
         tokio::time::advance(POLICY.longest_pause).await;
         assert!(guard.run("player.load", async { Ok(()) }).await.is_ok());
         assert!(guard.has_room());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_opens_it_at_once_and_a_lost_connection_does_not() {
+        let guard = Guard::new();
+        fails(&guard).await;
+        assert!(guard.has_room(), "one connection may have been ended alone");
+        let source = gauntlet_store::ServerDown("connection refused".into()).into();
+        let down = Error::Unavailable { operation: "player.load", source };
+        let _down = guard.run("player.load", async { Err::<(), _>(down) }).await;
+        assert!(!guard.has_room());
     }
 
     #[tokio::test]

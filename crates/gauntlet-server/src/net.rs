@@ -6,6 +6,8 @@
 //! loop is ours.
 
 use std::{
+    convert::Infallible,
+    future::poll_fn,
     io,
     pin::pin,
     sync::{
@@ -15,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, response::Response, routing::future::RouteFuture};
 use hyper::{
     Request,
     body::Incoming,
@@ -39,12 +41,19 @@ use tower::Service as _;
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
+mod streams;
 pub mod tls;
 
 use prefixed::{Prefixed, Protocol, detect};
 use replies::Replies;
 use stall::Stalling;
+use streams::{Streams, mark};
 use tls::Tls;
+
+use crate::admission::{
+    Coming,
+    gate::{Gate, Look},
+};
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -109,7 +118,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves a bound listener until the shutdown begins, then lets running requests end, for
 /// [`NetOptions::drain`] at most. When it returns, every task it started has ended.
 pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, shutdown: CancellationToken) {
-    let server = Arc::new(Server::new(router, options, shutdown.clone()));
+    run(listener, Server::new(router, None, options, shutdown.clone()), options, shutdown).await;
+}
+
+/// The same with a gate that looks at every request before the router does.
+pub(crate) async fn serve_behind(
+    gate: Gate,
+    listener: TcpListener,
+    router: Router,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    run(listener, Server::new(router, Some(gate), options, shutdown.clone()), options, shutdown).await;
+}
+
+async fn run(listener: TcpListener, server: Server, options: &NetOptions, shutdown: CancellationToken) {
+    let server = Arc::new(server);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
@@ -178,8 +202,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 /// What all connections of a listener share.
 struct Server {
     router: Router,
+    gate: Option<Gate>,
     http1: http1::Builder,
-    http2: http2::Builder<Tracked>,
+    http2: http2::Builder<Streams>,
     streams: TaskTracker,
     first_request: Duration,
     reply: Duration,
@@ -188,7 +213,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(router: Router, options: &NetOptions, shutdown: CancellationToken) -> Self {
+    fn new(router: Router, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
         let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
@@ -196,7 +221,7 @@ impl Server {
             // hyper's limit for heads runs while the connection is idle, too.
             .header_read_timeout(options.idle)
             .max_header_size(MAX_HEAD as usize);
-        let mut http2 = http2::Builder::new(Tracked(streams.clone()));
+        let mut http2 = http2::Builder::new(Streams::new(streams.clone()));
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD)
@@ -209,7 +234,7 @@ impl Server {
         // Without a state that is still missing, the router is cheap to clone for each request.
         let router = router.with_state(());
         let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { router, http1, http2, streams, first_request, reply, tls, shutdown }
+        Self { router, gate, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -254,8 +279,16 @@ impl Server {
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(replies.clone());
-            router.clone().call(request)
+            let look = self.gate.as_ref().map_or(Look::Enter(None), |gate| gate.look(&request));
+            mark(matches!(look, Look::Refused(_)));
+            let next = match look {
+                Look::Refused(refusal) => Next::Refused(refusal),
+                Look::Enter(coming) => {
+                    request.extensions_mut().insert(replies.clone());
+                    Next::Routed(router.clone().call(request), coming)
+                }
+            };
+            answer(next)
         });
         let io = TokioIo::new(Stalling::new(stream, self.reply));
         let ended = match protocol {
@@ -300,16 +333,24 @@ impl Server {
     }
 }
 
-/// Runs the tasks of HTTP/2 requests so that they can be waited for.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
+/// Who answers a request.
+enum Next {
+    Refused(Response),
+    Routed(RouteFuture<Infallible>, Option<Coming>),
+}
 
-impl<F> hyper::rt::Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
+/// The gate's answer, or the router's. What was let in counts as coming until the router has
+/// looked at it once.
+async fn answer(next: Next) -> Result<Response, Infallible> {
+    let (future, mut coming) = match next {
+        Next::Refused(refusal) => return Ok(refusal),
+        Next::Routed(future, coming) => (future, coming),
+    };
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        coming = None;
+        polled
+    })
+    .await
 }

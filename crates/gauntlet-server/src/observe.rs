@@ -36,11 +36,14 @@ impl RequestIds {
         let fits = |id: &&HeaderValue| {
             (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
         };
-        headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(|| {
+        let mut id = headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(|| {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let id = format!("{:08x}-{number:08x}", self.process);
             HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
-        })
+        });
+        // It never comes twice: in HTTP/2's table of headers it would only push out those that do.
+        id.set_sensitive(true);
+        id
     }
 }
 

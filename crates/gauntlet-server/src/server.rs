@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::{Admission, AdmissionOptions},
+    admission::{Admission, AdmissionOptions, gate::Gate},
     api::Api,
     auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
     clock::{Clock, Random},
@@ -291,7 +291,7 @@ impl Server {
             ingest: self.ingest.clone(),
             core: self.engine.core.clone(),
             shards: self.engine.shards.clone(),
-            admission: Admission::new(self.engine.core.clone(), config.admission),
+            admission: Admission::new(&self.engine.core, config.admission),
             auth: security.sign_in,
             event_secrets: config.event_secrets.clone(),
             cors_origins: config.cors_origins.clone(),
@@ -303,14 +303,20 @@ impl Server {
         let options = |tls: &Option<Tls>| NetOptions { tls: tls.clone(), ..config.net.clone() };
         let (api_tls, events_tls) = (&security.api, &security.events);
         if let Some(listener) = listeners.http {
-            let router = http::api_router(&with(api_tls), &config.base_path);
-            self.serve("http", listener, router, options(api_tls));
+            let face = with(api_tls);
+            let router = http::api_router(&face, &config.base_path);
+            let gate = http::api_gate(&face, &config.base_path);
+            self.serve("http", listener, (router, gate), options(api_tls));
         }
         if let Some(listener) = listeners.grpc {
-            self.serve("grpc", listener, grpc::api_router(&with(api_tls)), options(api_tls));
+            let face = with(api_tls);
+            let faces = (grpc::api_router(&face), grpc::api_gate(&face));
+            self.serve("grpc", listener, faces, options(api_tls));
         }
         if let Some(listener) = listeners.events {
-            self.serve("events", listener, grpc::events_router(&with(events_tls)), options(events_tls));
+            let face = with(events_tls);
+            let faces = (grpc::events_router(&face), grpc::events_gate(&face));
+            self.serve("events", listener, faces, options(events_tls));
         }
         let (options, stop) = (config.net.clone(), self.stop_ops.clone());
         let router = http::ops_router(&state);
@@ -318,9 +324,15 @@ impl Server {
         self.ops.spawn_until("ops", &self.stop_ops, work);
     }
 
-    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, options: NetOptions) {
+    fn serve(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        (router, gate): (Router, Gate),
+        options: NetOptions,
+    ) {
         let stop = self.stop_faces.clone();
-        let work = async move { net::serve(listener, router, &options, stop).await };
+        let work = async move { net::serve_behind(gate, listener, router, &options, stop).await };
         self.faces.spawn_until(name, &self.stop_faces, work);
     }
 }

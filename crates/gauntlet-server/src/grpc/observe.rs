@@ -4,6 +4,7 @@
 use std::{error::Error as _, sync::Arc, time::Instant};
 
 use axum::{
+    body::Bytes,
     extract::{Request, State},
     http::Uri,
     middleware::Next,
@@ -14,7 +15,7 @@ use tracing::Instrument as _;
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
-    admission::{Admission, Class, asked_time},
+    admission::{Admission, Class, asked_time, gate::Gate},
     core::Core,
     error::{ApiError, Reason},
     metrics::Route,
@@ -142,6 +143,18 @@ fn class(label: &str) -> Option<Class> {
         | "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage" => Some(Class::Event),
         _ => None,
     }
+}
+
+/// Adds the methods of these services to what the gate looks at.
+pub(super) fn gated(gate: Gate, services: &[&str]) -> Gate {
+    let of_services = |method: &&'static str| {
+        method.split_once('/').is_some_and(|(service, _)| services.contains(&service))
+    };
+    let ways = METHODS
+        .into_iter()
+        .filter(of_services)
+        .filter_map(|method| Some((format!("/{method}"), class(method)?, route(method))));
+    gate.with((status(ApiError::overloaded()).into_http(), Bytes::new()), ways)
 }
 
 /// Runs the call if there is a place for it, and keeps the place until the reply has left.
