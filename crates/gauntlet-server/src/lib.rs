@@ -29,12 +29,14 @@ mod maintenance;
 pub mod metrics;
 pub mod net;
 mod observe;
+mod outgoing;
 mod rate;
 pub mod rewards;
 mod server;
 pub mod shards;
 #[cfg(test)]
 mod simulation;
+pub mod traces;
 
 pub use admission::AdmissionOptions;
 pub use http::{player_paths, split_cloud_events};

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+use crate::traces;
+
 /// Whether the server takes new work, as probes see it.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<watch::Sender<bool>>);
@@ -65,8 +67,9 @@ impl Tasks {
         };
         #[cfg(test)]
         let work = until_killed(self.killed.clone(), work);
-        // What a request starts is logged with the request's id.
-        tokio::spawn(self.tracker.track_future(work.in_current_span()));
+        // What a request starts is logged with the request's id, and is in its trace.
+        let work = traces::within(traces::here(), work.in_current_span());
+        tokio::spawn(self.tracker.track_future(work));
     }
 
     /// Ends all tasks: none of them takes another step.

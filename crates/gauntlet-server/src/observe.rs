@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::Span;
+use tracing::{Span, field::display};
+
+use crate::traces::Served;
 
 /// The header of a request's id, in gRPC its metadata.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,12 +51,14 @@ impl RequestIds {
 ///
 /// A span that is logged costs 0.7 microseconds. Events go without one above the level debug: they
 /// are many, and what is logged of them is their shard's.
-pub(crate) fn span(id: &HeaderValue, face: &'static str, route: &'static str) -> Span {
+pub(crate) fn span(id: &HeaderValue, face: &'static str, route: &'static str, trace: &Served) -> Span {
     let request_id = id.to_str().unwrap_or_default();
+    let (trace_id, span_id) = trace.ids();
+    let (trace_id, span_id) = (trace_id.map(display), span_id.map(display));
     if EVENTS.iter().any(|end| route.ends_with(end)) {
-        return tracing::debug_span!("request", request_id, face, route);
+        return tracing::debug_span!("request", request_id, face, route, trace_id, span_id);
     }
-    tracing::info_span!("request", request_id, face, route)
+    tracing::info_span!("request", request_id, face, route, trace_id, span_id)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::{
     },
     rewards::RewardAdapter,
     shards::{Limits, Shards},
+    traces::Traces,
 };
 
 /// What one process does. All of it, unless a deployment splits it.
@@ -97,6 +98,8 @@ pub struct Config {
     pub admission: AdmissionOptions,
     /// Limits of connections, and how long open requests may take to end once the server stops.
     pub net: NetOptions,
+    /// Where spans of requests go; off by default.
+    pub traces: Traces,
 }
 
 impl Config {
@@ -127,6 +130,7 @@ impl Config {
             limits: Limits::default(),
             admission: AdmissionOptions::default(),
             net: NetOptions::default(),
+            traces: Traces::default(),
         }
     }
 }
@@ -364,7 +368,9 @@ impl Security {
     fn load(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
         let sign_in = match &config.auth {
             AuthMode::Mock => SignIn::Mock,
-            AuthMode::Jwt(options) => SignIn::Jwt(Verifier::new(options.clone(), clock.clone())?),
+            AuthMode::Jwt(options) => {
+                SignIn::Jwt(Verifier::new(options.clone(), clock.clone(), config.traces.clone())?)
+            }
         };
         let load = |files: &Option<TlsFiles>| files.clone().map(Tls::load).transpose();
         Ok(Self { sign_in, api: load(&config.api_tls)?, events: load(&config.events_tls)? })

@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod export;
 mod logging;
 mod output;
 mod settings;

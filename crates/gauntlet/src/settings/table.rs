@@ -290,7 +290,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 57] = [
+pub(crate) static ALL: [&Setting; 61] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -341,6 +341,10 @@ pub(crate) static ALL: [&Setting; 57] = [
     &LOG_LEVEL,
     &LOG_FORMAT,
     &SLOW_STATEMENT,
+    &OTLP_ENDPOINT,
+    &TRACE_RATIO,
+    &SERVICE_NAME,
+    &RESOURCE_ATTRIBUTES,
     &SERVER,
     &EVENTS_URL,
     &PLAYER,

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use tonic::transport::Uri;
+
 use super::{
     Fault, Layers, Reading,
     guard::AuthFacts,
@@ -33,6 +35,19 @@ pub(crate) struct LogSettings {
     pub(crate) format: LogFormat,
 }
 
+/// Where spans go.
+#[derive(Debug, Clone)]
+pub(crate) struct TraceSettings {
+    /// The collector; `None`: there are none.
+    pub(crate) endpoint: Option<Uri>,
+    /// How many of the requests whose caller has not decided are sampled.
+    pub(crate) ratio: f64,
+    /// What this service is called.
+    pub(crate) service: String,
+    /// What else is said of this process.
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
 /// Settings of `gauntlet serve`.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeSettings {
@@ -40,6 +55,8 @@ pub(crate) struct ServeSettings {
     pub(crate) store: StoreSettings,
     /// Logging.
     pub(crate) log: LogSettings,
+    /// Where spans go.
+    pub(crate) traces: TraceSettings,
     /// The catalogue file; `None`: the sample.
     pub(crate) catalogue: Option<PathBuf>,
     /// The player API over HTTP.
@@ -94,6 +111,17 @@ impl LogSettings {
     }
 }
 
+impl TraceSettings {
+    fn of(reading: &mut Reading<'_>) -> Option<Self> {
+        let endpoint = reading.optional(&table::OTLP_ENDPOINT, values::collector);
+        let ratio = reading.required(&table::TRACE_RATIO, values::ratio);
+        let service = reading.required(&table::SERVICE_NAME, values::service_name);
+        let attributes = reading.optional(&table::RESOURCE_ATTRIBUTES, values::attributes);
+        let (endpoint, attributes) = (endpoint?, attributes?.unwrap_or_default());
+        Some(Self { endpoint, ratio: ratio?, service: service?, attributes })
+    }
+}
+
 impl ServeSettings {
     /// Reads every setting of `gauntlet serve`.
     pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
@@ -101,6 +129,7 @@ impl ServeSettings {
         // All are read before the first `?`, so that all faults are noted.
         let store = StoreSettings::of(&mut reading);
         let log = LogSettings::of(&mut reading);
+        let traces = TraceSettings::of(&mut reading);
         let catalogue = reading.optional(&table::CATALOGUE, |path| Ok(PathBuf::from(path)));
         let http = reading.required(&table::HTTP, values::address);
         let grpc = reading.required(&table::GRPC, values::address);
@@ -122,6 +151,7 @@ impl ServeSettings {
             Some(Self {
                 store: store?,
                 log: log?,
+                traces: traces?,
                 catalogue: catalogue?,
                 http: http?,
                 grpc: grpc?,

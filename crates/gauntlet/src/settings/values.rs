@@ -12,9 +12,11 @@ use super::{mask::mask, suggest::nearest};
 
 mod rewards;
 pub(crate) mod security;
+mod traces;
 
 pub(crate) use rewards::*;
 pub(crate) use security::{Auth, auth_enabled};
+pub(crate) use traces::*;
 
 /// Why a text is not a value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]

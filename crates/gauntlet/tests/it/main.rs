@@ -17,4 +17,6 @@ mod races;
 mod replicas;
 mod restarts;
 mod structure;
+mod tokens;
+mod traces;
 mod warm;
