@@ -193,14 +193,16 @@ impl Rewards {
     }
 
     /// Sends a grant whose current attempt is committed under a lease of this process that was
-    /// asked for at `since`, and records how it ended. Nothing is sent when that is too long ago.
+    /// asked for at `since`, and records how it ended. When that is too long ago nothing is sent, and the
+    /// attempt is given back.
     /// `in_doubt`: an attempt before may have been carried out.
     async fn send(&self, grant: &Grant, in_doubt: bool, since: Instant) -> Result<(), ApiError> {
         if !self.core.may_send(since) {
-            tracing::warn!(
-                goal = grant.goal_id,
-                "a grant's lease came too late to send it; it is left to recovery"
-            );
+            // Known not to be sent, which a platform that can neither take keys nor be searched
+            // needs to hear. Who has taken the grant over meanwhile is at a later attempt.
+            let why = "its lease came too late to send it".to_owned();
+            tracing::warn!(goal = grant.goal_id, "a grant is put off: {why}");
+            self.put_off(grant, Again { why, least: Duration::ZERO, in_doubt }).await;
             return Err(pending());
         }
         let answer = self.ask_platform(grant).await;

@@ -111,7 +111,9 @@ pub fn generate(plan: &GeneratePlan) -> Result<Definition, PlanError> {
         let id = format!("challenge-{:02}", challenge + 1);
         let goals = (0..plan.goals_per_challenge).map(|goal| {
             let goal_id = format!("{id}-goal-{:02}", goal + 1);
-            let turn = challenge * plan.goals_per_challenge + goal;
+            // Each challenge begins with another statistic, so that the first goals of all, which
+            // are the default ones, do not all count the same.
+            let turn = challenge + goal;
             // Default goals are dealt out like cards: the first goal of every challenge, the second...
             let default_assigned = goal * plan.challenges + challenge < plan.default_goals;
             GoalDefinition { default_assigned, ..random_goal(goal_id, stat(plan, turn), &mut rng) }
@@ -244,6 +246,8 @@ fn random_reward(rng: &mut Rng) -> Reward {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::catalogue::{parse, parse::MAX_BYTES, to_json};
 
@@ -255,6 +259,10 @@ mod tests {
         let defaults: Vec<usize> =
             made.challenges.iter().map(|c| c.goals.iter().filter(|g| g.default_assigned).count()).collect();
         assert_eq!(defaults, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+        let given = made.challenges.iter().flat_map(|challenge| &challenge.goals).filter(|g| g.default_assigned);
+        let counted: BTreeSet<_> =
+            given.filter(|g| g.event_source == EventSource::Statistic).map(|g| &g.requirement.stat_code).collect();
+        assert!(counted.len() >= 4, "the default goals count different statistics: {counted:?}");
         let daily = &made.challenges[10];
         assert_eq!((daily.id.as_str(), daily.goals.len()), ("daily-challenges", 500));
         let first: Vec<_> = daily.goals[..3].iter().map(|goal| goal.id.as_str()).collect();

@@ -236,6 +236,21 @@ async fn a_grant_whose_lease_came_late_is_left_to_recovery() {
     assert_eq!(rig.grant_state().await, (GrantState::Granted, 3));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_came_late_leaves_no_doubt() {
+    let busy = GrantAnswer::NotDone { why: "busy".into(), retry_after: None };
+    let rig = Rig::new(PlatformClass::Neither, &[busy], Duration::ZERO).await;
+    assert_eq!(rig.claim().await, Err(Reason::RewardPending));
+    rig.clock.set(rig.clock.now().plus_millis(120_000));
+    let since = Instant::now();
+    let due = rig.rewards.take_over().await.0.pop().expect("a due grant");
+    tokio::time::advance(Duration::from_secs(4)).await;
+    rig.rewards.resume(due, since).await;
+    assert_eq!(rig.calls(), 1, "nothing was sent under the late lease");
+    assert_eq!((rig.recover().await, rig.calls()), (1, 2));
+    assert_eq!(rig.grant_state().await, (GrantState::Granted, 3));
+}
+
 #[tokio::test]
 async fn a_refusal_for_good_is_final_until_an_operator_acts() {
     let refused = GrantAnswer::Refused("no such item".into());
