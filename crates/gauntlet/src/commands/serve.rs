@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gauntlet_domain::catalogue::Definition;
 use gauntlet_server::{
-    Addresses, AdmissionOptions, Config, Parts, Roles, Server,
+    Addresses, Config, Parts, Roles, Server,
     auth::{AuthMode, Expected, JwtOptions, NamespaceRule, events::EventSecrets},
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
@@ -140,7 +140,7 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
-        admission: AdmissionOptions::default(),
+        admission: settings.admission,
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
         traces: Traces::default(),
     }

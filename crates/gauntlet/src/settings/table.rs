@@ -24,9 +24,11 @@ const ROW: Setting = Setting {
 };
 
 mod observe;
+mod overload;
 mod rewards;
 mod security;
 pub(crate) use observe::*;
+pub(crate) use overload::*;
 pub(crate) use rewards::*;
 pub(crate) use security::*;
 
@@ -290,7 +292,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 61] = [
+pub(crate) static ALL: [&Setting; 66] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -332,6 +334,11 @@ pub(crate) static ALL: [&Setting; 61] = [
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,
+    &MAX_READS,
+    &MAX_WRITES,
+    &MAX_CLAIMS,
+    &MAX_EVENTS,
+    &ADAPTIVE,
     &LATE_WINDOW,
     &REWARD_TAKEOVER,
     &RECOVERY_INTERVAL,
@@ -343,8 +350,8 @@ pub(crate) static ALL: [&Setting; 61] = [
     &SLOW_STATEMENT,
     &OTLP_ENDPOINT,
     &TRACE_RATIO,
-    &SERVICE_NAME,
-    &RESOURCE_ATTRIBUTES,
+    &TRACE_SERVICE,
+    &TRACE_ATTRIBUTES,
     &SERVER,
     &EVENTS_URL,
     &PLAYER,

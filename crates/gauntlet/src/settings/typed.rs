@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use gauntlet_server::AdmissionOptions;
 use tonic::transport::Uri;
 
 use super::{
@@ -48,6 +49,23 @@ pub(crate) struct TraceSettings {
     pub(crate) attributes: Vec<(String, String)>,
 }
 
+/// How much may be under way at once.
+fn admission(reading: &mut Reading<'_>) -> Option<AdmissionOptions> {
+    let mut places = |setting| reading.required(setting, values::places);
+    let (reads, writes) = (places(&table::MAX_READS), places(&table::MAX_WRITES));
+    let (claims, events) = (places(&table::MAX_CLAIMS), places(&table::MAX_EVENTS));
+    let adaptive = reading.required(&table::ADAPTIVE, values::boolean);
+    let (reads, writes, claims, events) = (reads?, writes?, claims?, events?);
+    Some(AdmissionOptions {
+        reads,
+        writes,
+        claims,
+        events,
+        adaptive: adaptive?,
+        ..AdmissionOptions::default()
+    })
+}
+
 /// Settings of `gauntlet serve`.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeSettings {
@@ -77,6 +95,8 @@ pub(crate) struct ServeSettings {
     pub(crate) rewards: RewardSettings,
     /// The second switch for mock sign-in.
     pub(crate) allow_mock_with_real_rewards: bool,
+    /// How much may be under way at once.
+    pub(crate) admission: AdmissionOptions,
     /// What runs in this process.
     pub(crate) roles: Roles,
     /// How late an event may come.
@@ -115,8 +135,8 @@ impl TraceSettings {
     fn of(reading: &mut Reading<'_>) -> Option<Self> {
         let endpoint = reading.optional(&table::OTLP_ENDPOINT, values::collector);
         let ratio = reading.required(&table::TRACE_RATIO, values::ratio);
-        let service = reading.required(&table::SERVICE_NAME, values::service_name);
-        let attributes = reading.optional(&table::RESOURCE_ATTRIBUTES, values::attributes);
+        let service = reading.required(&table::TRACE_SERVICE, values::service_name);
+        let attributes = reading.optional(&table::TRACE_ATTRIBUTES, values::attributes);
         let (endpoint, attributes) = (endpoint?, attributes?.unwrap_or_default());
         Some(Self { endpoint, ratio: ratio?, service: service?, attributes })
     }
@@ -140,6 +160,7 @@ impl ServeSettings {
         let security = SecuritySettings::of(&mut reading);
         let rewards = RewardSettings::of(&mut reading);
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
+        let admission = admission(&mut reading);
         let roles = reading.required(&table::ROLES, values::roles);
         let late_window = reading.required(&table::LATE_WINDOW, values::duration);
         let grant_takeover = reading.required(&table::REWARD_TAKEOVER, values::duration);
@@ -162,6 +183,7 @@ impl ServeSettings {
                 security: security?,
                 rewards: rewards?,
                 allow_mock_with_real_rewards: allow?,
+                admission: admission?,
                 roles: roles?,
                 late_window: late_window?,
                 grant_takeover: grant_takeover?,

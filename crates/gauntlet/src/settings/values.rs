@@ -150,6 +150,14 @@ pub(crate) fn connections(text: &str) -> Result<usize, Wrong> {
     }
 }
 
+/// A number of requests at one time.
+pub(crate) fn places(text: &str) -> Result<usize, Wrong> {
+    match text.parse() {
+        Ok(number @ 1..=100_000) => Ok(number),
+        _ => Err(Wrong::allowed("a number from 1 to 100000")),
+    }
+}
+
 /// The longest span of time that is accepted: ten years are a slip of the keyboard.
 const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 

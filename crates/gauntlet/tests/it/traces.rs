@@ -21,7 +21,6 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use prost::Message as _;
 use serde_json::{Value, json};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -89,7 +88,7 @@ impl Collector {
 
     /// All that was sent, as it was sent.
     fn bytes(&self) -> Vec<u8> {
-        self.received.0.lock().expect("no panic").iter().flat_map(|one| one.encode_to_vec()).collect()
+        self.received.0.lock().expect("no panic").iter().flat_map(prost::Message::encode_to_vec).collect()
     }
 }
 
@@ -132,7 +131,7 @@ async fn a_claim_is_one_trace_from_the_caller_to_the_reward_platform() {
         &sqlite(&folder),
         &[
             ["--otlp-endpoint", &collector.url, "--trace-ratio", "0"],
-            ["--service-name", "challenges", "--resource-attributes", "deployment.environment.name=test"],
+            ["--trace-service", "challenges", "--trace-attributes", "deployment.environment.name=test"],
             ["--rewards", "webhook", "--webhook-url", &url],
             ["--allow-mock-with-real-rewards", "--webhook-secret", SECRET, "--webhook-class=takes-key"],
         ]

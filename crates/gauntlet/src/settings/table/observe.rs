@@ -41,10 +41,10 @@ pub(crate) static TRACE_RATIO: Setting = Setting {
 };
 
 /// What this service is called in traces.
-pub(crate) static SERVICE_NAME: Setting = Setting {
-    key: "service-name",
-    flag: "service-name",
-    env: "GAUNTLET_SERVICE_NAME",
+pub(crate) static TRACE_SERVICE: Setting = Setting {
+    key: "trace-service",
+    flag: "trace-service",
+    env: "GAUNTLET_TRACE_SERVICE",
     legacy: Legacy::Renamed("OTEL_SERVICE_NAME"),
     default: Some("gauntlet"),
     value: "NAME",
@@ -53,10 +53,10 @@ pub(crate) static SERVICE_NAME: Setting = Setting {
 };
 
 /// What else is said of this process in traces.
-pub(crate) static RESOURCE_ATTRIBUTES: Setting = Setting {
-    key: "resource-attributes",
-    flag: "resource-attributes",
-    env: "GAUNTLET_RESOURCE_ATTRIBUTES",
+pub(crate) static TRACE_ATTRIBUTES: Setting = Setting {
+    key: "trace-attributes",
+    flag: "trace-attributes",
+    env: "GAUNTLET_TRACE_ATTRIBUTES",
     legacy: Legacy::Renamed("OTEL_RESOURCE_ATTRIBUTES"),
     unset: "none",
     value: "KEY=VALUE,...",
