@@ -13,6 +13,7 @@ use crate::{
     error::{ApiError, Reason},
     guarded::GuardedStore,
     metrics::Metrics,
+    traces::Traces,
 };
 
 /// What every part of a running server shares.
@@ -30,6 +31,7 @@ pub struct Core {
     grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
+    traces: Traces,
 }
 
 /// What a [`Core`] is made of.
@@ -76,7 +78,20 @@ impl Core {
             grant_takeover: parts.grant_takeover,
             grant_settle: parts.grant_settle,
             instance,
+            traces: Traces::default(),
         }
+    }
+
+    /// The same with somewhere for spans to go.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
+    }
+
+    /// Where spans go.
+    pub(crate) const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where players live.

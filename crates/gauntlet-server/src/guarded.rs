@@ -18,7 +18,10 @@ use gauntlet_store::{
 };
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, BreakerPolicy, BreakerState};
+use crate::{
+    breaker::{Breaker, BreakerPolicy, BreakerState},
+    traces,
+};
 
 /// A pause is short: one probe costs little, and players notice every second after the database
 /// is back. A probe is given up after the longest that a call can take: waiting for a connection,
@@ -85,7 +88,11 @@ impl Guard {
         call: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, Error> {
         let mut turn = self.turn(operation)?;
+        let mut span = traces::statement(operation);
         let result = call.await;
+        if let Err(error) = &result {
+            span.failed(if error.is_transient() { "unavailable" } else { "rejected" });
+        }
         turn.ended(result.as_ref().err());
         result
     }

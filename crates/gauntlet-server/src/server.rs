@@ -28,6 +28,7 @@ use crate::{
     },
     rewards::RewardAdapter,
     shards::{Limits, Shards},
+    traces::Traces,
 };
 
 /// What one process does. All of it, unless a deployment splits it.
@@ -100,6 +101,8 @@ pub struct Config {
     /// Whether profiles can be taken on the operations port. Who can, can slow the process down and
     /// sees names of its functions: only for addresses that no stranger reaches.
     pub profiles: bool,
+    /// Where spans of requests go; off by default.
+    pub traces: Traces,
 }
 
 impl Config {
@@ -131,6 +134,7 @@ impl Config {
             admission: AdmissionOptions::default(),
             net: NetOptions::default(),
             profiles: false,
+            traces: Traces::default(),
         }
     }
 }
@@ -386,7 +390,9 @@ impl Security {
     fn load(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
         let sign_in = match &config.auth {
             AuthMode::Mock => SignIn::Mock,
-            AuthMode::Jwt(options) => SignIn::Jwt(Verifier::new(options.clone(), clock.clone())?),
+            AuthMode::Jwt(options) => {
+                SignIn::Jwt(Verifier::new(options.clone(), clock.clone(), config.traces.clone())?)
+            }
         };
         let load = |files: &Option<TlsFiles>| files.clone().map(Tls::load).transpose();
         Ok(Self { sign_in, api: load(&config.api_tls)?, events: load(&config.events_tls)? })

@@ -22,6 +22,7 @@ use crate::{
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
+    traces,
 };
 
 /// The label of one event of a stream; the stream itself has the label of its method.
@@ -69,11 +70,15 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let started = Instant::now();
     let label = label(request.uri());
     let id = observer.ids.of(request.headers());
-    let span = span(&id, "grpc", label);
-    let response = match class(label) {
-        Some(class) => admitted(&observer.admission, class, request, next).instrument(span.clone()).await,
-        None => exempt(request, next).instrument(span.clone()).await,
+    let trace = observer.core.traces().serve(request.headers(), || traces::rpc(label));
+    let span = span(&id, "grpc", label, &trace);
+    let work = async {
+        match class(label) {
+            Some(class) => admitted(&observer.admission, class, request, next).await,
+            None => exempt(request, next).await,
+        }
     };
+    let response = traces::within(trace.here(), work.instrument(span.clone())).await;
     let mut response = corrected(response);
     let (code, reason) = outcome(&response);
     let _entered = span.enter();
@@ -82,6 +87,8 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
         tracing::warn!("a request failed");
     }
     tracing::debug!(code, reason, "answered");
+    let number = response.extensions().get::<Status>().map_or(Code::Ok, Status::code) as i32;
+    trace.grpc(u8::try_from(number).unwrap_or_default(), reason);
     response.headers_mut().insert(REQUEST_ID, id);
     observer.core.metrics().request(route(label), code, reason, started.elapsed());
     response

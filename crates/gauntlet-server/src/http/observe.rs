@@ -22,6 +22,7 @@ use crate::{
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
+    traces,
 };
 
 /// The label of requests for paths that do not exist: what callers make up is no label.
@@ -62,14 +63,16 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let label = observer.label(&request);
     let route = Route { face: "http", method: method(request.method()), route: label };
     let id = observer.ids.of(request.headers());
-    let span = span(&id, route.face, label);
+    let traces = observer.core.traces();
+    let trace = traces.serve(request.headers(), || traces::http_request(&request, route.method));
+    let span = span(&id, route.face, label, &trace);
     let work = async {
         match class(label, request.method()) {
             Some(class) => admitted(&observer.admission, class, request, next).await,
             None => next.run(request).await,
         }
     };
-    let mut response = work.instrument(span.clone()).await;
+    let mut response = traces::within(trace.here(), work.instrument(span.clone())).await;
     let _entered = span.enter();
     let reason = response.extensions().get::<Reason>().copied();
     let (code, word) = reason.map_or(("OK", "OK"), |reason| (reason.code().as_str(), reason.as_str()));
@@ -78,6 +81,7 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
         tracing::warn!("a request failed");
     }
     tracing::debug!(code, reason = word, "answered");
+    trace.http(response.status(), word);
     let headers = response.headers_mut();
     add_common(headers, observer.tls);
     headers.insert(REQUEST_ID, id);
