@@ -208,6 +208,10 @@ impl Store for GuardedStore {
         self.store.ping().await
     }
 
+    fn prefers_many(&self) -> bool {
+        self.store.prefers_many()
+    }
+
     fn pool_status(&self) -> PoolStatus {
         self.store.pool_status()
     }

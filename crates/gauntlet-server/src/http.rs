@@ -35,6 +35,7 @@ mod fields;
 mod handlers;
 mod observe;
 mod ops;
+mod pieces;
 mod profiles;
 mod reply;
 mod splice;
@@ -67,7 +68,7 @@ impl Splice {
     /// The reply in JSON.
     #[must_use]
     pub fn write(&self, browse: &crate::api::Browse) -> Vec<u8> {
-        self.0.of(&browse.catalogue).write(browse)
+        self.0.of(&browse.catalogue).write(browse).into_vec()
     }
 }
 

@@ -32,6 +32,7 @@ mod observe;
 mod outgoing;
 pub mod profiles;
 mod rate;
+mod reads;
 pub mod rewards;
 mod server;
 pub mod shards;

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, response::Response, routing::future::RouteFuture};
+use axum::{body::Body, response::Response};
 use hyper::{
     Request,
     body::Incoming,
@@ -36,7 +36,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service as _;
 
 use crate::lifecycle::at;
 
@@ -119,22 +118,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a bound listener until the shutdown begins, then lets running requests end, for
 /// [`NetOptions::drain`] at most. When it returns, every task it started has ended.
-pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, shutdown: CancellationToken) {
-    run(listener, Server::new(router, None, options, shutdown.clone()), options, shutdown).await;
-}
-
-/// The same with a gate that looks at every request before the router does.
-pub(crate) async fn serve_behind(
-    gate: Gate,
+pub async fn serve<S: Face>(
     listener: TcpListener,
-    router: Router,
+    face: S,
     options: &NetOptions,
     shutdown: CancellationToken,
 ) {
-    run(listener, Server::new(router, Some(gate), options, shutdown.clone()), options, shutdown).await;
+    run(listener, Server::new(face, None, options, shutdown.clone()), options, shutdown).await;
 }
 
-async fn run(listener: TcpListener, server: Server, options: &NetOptions, shutdown: CancellationToken) {
+/// The same with a gate that looks at every request before the face does.
+pub(crate) async fn serve_behind<S: Face>(
+    gate: Gate,
+    listener: TcpListener,
+    face: S,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    run(listener, Server::new(face, Some(gate), options, shutdown.clone()), options, shutdown).await;
+}
+
+async fn run<S: Face>(
+    listener: TcpListener,
+    server: Server<S>,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
     let server = Arc::new(server);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
@@ -204,9 +213,32 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// What answers the requests of a listener; cheap to clone for each. An axum router is one.
+pub trait Face:
+    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Face for S where
+    S: tower::Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// What all connections of a listener share.
-struct Server {
-    router: Router,
+struct Server<S> {
+    face: S,
     gate: Option<Gate>,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
@@ -217,8 +249,8 @@ struct Server {
     shutdown: CancellationToken,
 }
 
-impl Server {
-    fn new(router: Router, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
+impl<F: Face> Server<F> {
+    fn new(face: F, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
         let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
@@ -236,10 +268,8 @@ impl Server {
             .max_send_buf_size(MAX_UNSENT)
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
-        // Without a state that is still missing, the router is cheap to clone for each request.
-        let router = router.with_state(());
         let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { router, gate, http1, http2, streams, first_request, reply, tls, shutdown }
+        Self { face, gate, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -279,7 +309,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
+        let face = self.face.clone();
         let asked = AtomicBool::new(false);
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
@@ -290,7 +320,7 @@ impl Server {
                 Look::Refused(refusal) => Next::Refused(refusal),
                 Look::Enter(coming) => {
                     request.extensions_mut().insert(replies.clone());
-                    Next::Routed(router.clone().call(request), coming)
+                    Next::Routed(face.clone().call(request), coming)
                 }
             };
             answer(next)
@@ -339,14 +369,17 @@ impl Server {
 }
 
 /// Who answers a request.
-enum Next {
+enum Next<F> {
     Refused(Response),
-    Routed(RouteFuture<Infallible>, Option<Coming>),
+    Routed(F, Option<Coming>),
 }
 
-/// The gate's answer, or the router's. What was let in counts as coming until the router has
-/// looked at it once.
-async fn answer(next: Next) -> Result<Response, Infallible> {
+/// The gate's answer, or the face's. What was let in counts as coming until the face has looked at
+/// it once.
+async fn answer<F>(next: Next<F>) -> Result<Response, Infallible>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
     let (future, mut coming) = match next {
         Next::Refused(refusal) => return Ok(refusal),
         Next::Routed(future, coming) => (future, coming),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderValue};
+use axum::http::HeaderValue;
 use gauntlet_domain::Catalogue;
 use gauntlet_store::{
     Error as StoreError, Store,
@@ -23,7 +23,7 @@ use crate::{
     lifecycle::{Readiness, Tasks},
     metrics::Sample,
     net::{
-        self, NetOptions,
+        self, Face, NetOptions,
         tls::{self, Tls, TlsError, TlsFiles},
     },
     rewards::RewardAdapter,
@@ -314,22 +314,22 @@ impl Server {
         let (api_tls, events_tls) = (&security.api, &security.events);
         if let Some(listener) = listeners.http {
             let face = with(api_tls);
-            let router = http::api_router(&face, &config.base_path);
+            let router = http::api_router(&face, &config.base_path).with_state(());
             let gate = http::api_gate(&face, &config.base_path);
             self.serve("http", listener, (router, gate), options(api_tls));
         }
         if let Some(listener) = listeners.grpc {
             let face = with(api_tls);
-            let faces = (grpc::api_router(&face), grpc::api_gate(&face));
+            let faces = (grpc::api_router(&face).with_state(()), grpc::api_gate(&face));
             self.serve("grpc", listener, faces, options(api_tls));
         }
         if let Some(listener) = listeners.events {
             let face = with(events_tls);
-            let faces = (grpc::events_router(&face), grpc::events_gate(&face));
+            let faces = (grpc::events_face(&face), grpc::events_gate(&face));
             self.serve("events", listener, faces, options(events_tls));
         }
         let (options, stop) = (config.net.clone(), self.stop_ops.clone());
-        let router = http::ops_router(&state);
+        let router = http::ops_router(&state).with_state(());
         let work = async move { net::serve(listeners.ops, router, &options, stop).await };
         self.ops.spawn_until("ops", &self.stop_ops, work);
     }
@@ -338,11 +338,11 @@ impl Server {
         &self,
         name: &'static str,
         listener: TcpListener,
-        (router, gate): (Router, Gate),
+        (face, gate): (impl Face, Gate),
         options: NetOptions,
     ) {
         let stop = self.stop_faces.clone();
-        let work = async move { net::serve_behind(gate, listener, router, &options, stop).await };
+        let work = async move { net::serve_behind(gate, listener, face, &options, stop).await };
         self.faces.spawn_until(name, &self.stop_faces, work);
     }
 }

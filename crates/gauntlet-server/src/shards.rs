@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod group;
+mod memory;
 mod pace;
 mod worker;
 
@@ -258,4 +259,4 @@ fn lost() -> ApiError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! The trait and its types. The prose contract stands at the top of the crate.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use gauntlet_domain::{
@@ -15,8 +15,8 @@ use crate::figures::Figures;
 pub struct PlayerKey {
     /// The player's id.
     pub player: String,
-    /// The game's namespace.
-    pub namespace: String,
+    /// The game's namespace; shared, because one process has one for all of its players.
+    pub namespace: Arc<str>,
 }
 
 /// A player to load.
@@ -62,6 +62,9 @@ pub struct Write {
     pub settled_changed: bool,
     /// What to store with it.
     pub receipts: Vec<ReceiptKey>,
+    /// Nobody has looked whether these receipts exist: if one does, it is a conflict, as if the
+    /// revision had moved.
+    pub unseen: bool,
     /// Grants to create, as being sent for the first time under `lease`.
     pub orders: Vec<GrantOrder>,
     /// The lease of new grants; required when there are `orders`.
@@ -407,6 +410,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Asks the database for nothing, to see whether it answers.
     async fn ping(&self) -> Result<(), Error>;
+
+    /// Whether loading many players at once is much cheaper than loading each alone, so that
+    /// callers do well to wait for each other.
+    fn prefers_many(&self) -> bool {
+        false
+    }
 
     /// How the connections are used.
     fn pool_status(&self) -> PoolStatus;
