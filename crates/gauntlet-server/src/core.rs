@@ -17,6 +17,7 @@ use crate::{
     guarded::GuardedStore,
     metrics::Metrics,
     reads::{self, Reads},
+    traces::Traces,
 };
 
 /// What every part of a running server shares.
@@ -34,6 +35,7 @@ pub struct Core {
     grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
+    traces: Traces,
     reads: OnceLock<Reads>,
 }
 
@@ -81,8 +83,21 @@ impl Core {
             grant_takeover: parts.grant_takeover,
             grant_settle: parts.grant_settle,
             instance,
+            traces: Traces::default(),
             reads: OnceLock::new(),
         }
+    }
+
+    /// The same with somewhere for spans to go.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
+    }
+
+    /// Where spans go.
+    pub(crate) const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where players live.

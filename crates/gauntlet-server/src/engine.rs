@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// A store that does not answer.
     pub(crate) async fn start(config: &Config, parts: Parts) -> Result<Self, StoreError> {
-        let core = Arc::new(Core::new(CoreParts {
+        let core = Core::new(CoreParts {
             store: parts.store,
             catalogue: parts.catalogue,
             clock: parts.clock,
@@ -57,7 +57,8 @@ impl Engine {
             grant_deadline: config.grant_deadline,
             grant_takeover: config.grant_takeover,
             grant_settle: parts.adapter.settle(),
-        }));
+        });
+        let core = Arc::new(core.with_traces(config.traces.clone()));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;
         // Nobody is told that the server is ready before its connections are.

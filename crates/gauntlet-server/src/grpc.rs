@@ -27,9 +27,10 @@ use tonic_health::pb::{FILE_DESCRIPTOR_SET as HEALTH_SET, health_server::HealthS
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use crate::{
+    admission::gate::Gate,
     auth::events::guard,
     error::{ApiError, Reason},
-    http::cloud_events_router,
+    http::{cloud_events_gated, cloud_events_router},
     server::FaceState,
 };
 
@@ -79,6 +80,16 @@ pub(crate) fn events_face(face: &FaceState) -> direct::EventsFace {
         // Without a state that is still missing, the router is cheap to clone for each request.
         .with_state(());
     direct::EventsFace::new(face, router)
+}
+
+/// What the gate of the player API looks at.
+pub(crate) fn api_gate(face: &FaceState) -> Gate {
+    observe::gated(Gate::new(face), &[API])
+}
+
+/// What the gate of the events port looks at.
+pub(crate) fn events_gate(face: &FaceState) -> Gate {
+    cloud_events_gated(observe::gated(Gate::new(face), &[LOGIN, STAT]), face)
 }
 
 /// Adds health and reflection for the services named.

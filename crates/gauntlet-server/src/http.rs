@@ -20,6 +20,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
+    admission::gate::Gate,
     error::{ApiError, Reason},
     grpc::{is_grpc, unimplemented},
     observe::REQUEST_ID,
@@ -40,8 +41,8 @@ mod reply;
 mod splice;
 mod write;
 
-pub(crate) use cloud_events::router as cloud_events_router;
 pub use cloud_events::split_cloud_events;
+pub(crate) use cloud_events::{gated as cloud_events_gated, router as cloud_events_router};
 pub(crate) use ops::router as ops_router;
 pub(crate) use reply::ERROR_DOMAIN;
 
@@ -97,6 +98,12 @@ pub(crate) fn api_router(face: &FaceState, base_path: &str) -> Router {
     // Outside of all else: browsers ask before they send credentials.
     let router = if face.cors_origins.is_empty() { router } else { router.layer(cors(&face.cors_origins)) };
     router.with_state(ApiState { face: face.clone(), templates: Arc::default() })
+}
+
+/// What the gate of the player API looks at.
+pub(crate) fn api_gate(face: &FaceState, base_path: &str) -> Gate {
+    let routes = player_paths().into_iter().map(|path| (format!("{base_path}{path}"), path));
+    observe::gated(Gate::new(face), face, &routes.collect::<Vec<_>>())
 }
 
 /// Every operation of the player API.

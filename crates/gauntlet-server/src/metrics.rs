@@ -345,6 +345,21 @@ impl Metrics {
         self.sheds.get_or_create(&OneLabel { kind: cause }).inc();
     }
 
+    /// The counter of [`Metrics::shed`] for one cause.
+    pub(crate) fn sheds(&self, cause: &'static str) -> Counter {
+        self.sheds.get_or_create_owned(&OneLabel { kind: cause })
+    }
+
+    /// The figures of [`Metrics::request`] for one answer to one route, to be looked up once.
+    pub(crate) fn answers(&self, route: Route, code: &'static str, reason: &'static str) -> Answers {
+        let Route { face, method, route: name } = route;
+        let labels = RequestLabels { face, method, route: name, code, reason };
+        Answers {
+            count: self.requests.get_or_create_owned(&labels),
+            seconds: self.request_seconds.get_or_create_owned(&route),
+        }
+    }
+
     /// The store failed.
     pub fn store_error(&self, error: &StoreError) {
         let kind = match error {
@@ -416,6 +431,21 @@ impl Metrics {
             .and_then(|()| encode_registry(&mut text, &sample::registry(sample)))
             .and_then(|()| encode_eof(&mut text));
         text
+    }
+}
+
+/// What is counted of one answer to one route.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    count: Counter,
+    seconds: Histogram,
+}
+
+impl Answers {
+    /// A request was answered.
+    pub(crate) fn add(&self, elapsed: Duration) {
+        self.count.inc();
+        self.seconds.observe(elapsed.as_secs_f64());
     }
 }
 

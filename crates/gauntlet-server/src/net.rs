@@ -7,6 +7,7 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
     pin::pin,
     sync::{
@@ -41,12 +42,19 @@ use crate::lifecycle::at;
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
+mod streams;
 pub mod tls;
 
 use prefixed::{Prefixed, Protocol, detect};
 use replies::Replies;
 use stall::Stalling;
+use streams::{Streams, mark};
 use tls::Tls;
+
+use crate::admission::{
+    Coming,
+    gate::{Gate, Look},
+};
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -116,7 +124,27 @@ pub async fn serve<S: Face>(
     options: &NetOptions,
     shutdown: CancellationToken,
 ) {
-    let server = Arc::new(Server::new(face, options, shutdown.clone()));
+    run(listener, Server::new(face, None, options, shutdown.clone()), options, shutdown).await;
+}
+
+/// The same with a gate that looks at every request before the face does.
+pub(crate) async fn serve_behind<S: Face>(
+    gate: Gate,
+    listener: TcpListener,
+    face: S,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    run(listener, Server::new(face, Some(gate), options, shutdown.clone()), options, shutdown).await;
+}
+
+async fn run<S: Face>(
+    listener: TcpListener,
+    server: Server<S>,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    let server = Arc::new(server);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
@@ -211,8 +239,9 @@ impl<S> Face for S where
 /// What all connections of a listener share.
 struct Server<S> {
     face: S,
+    gate: Option<Gate>,
     http1: http1::Builder,
-    http2: http2::Builder<Tracked>,
+    http2: http2::Builder<Streams>,
     streams: TaskTracker,
     first_request: Duration,
     reply: Duration,
@@ -221,7 +250,7 @@ struct Server<S> {
 }
 
 impl<F: Face> Server<F> {
-    fn new(face: F, options: &NetOptions, shutdown: CancellationToken) -> Self {
+    fn new(face: F, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
         let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
@@ -229,7 +258,7 @@ impl<F: Face> Server<F> {
             // hyper's limit for heads runs while the connection is idle, too.
             .header_read_timeout(options.idle)
             .max_header_size(MAX_HEAD as usize);
-        let mut http2 = http2::Builder::new(Tracked(streams.clone()));
+        let mut http2 = http2::Builder::new(Streams::new(streams.clone()));
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD)
@@ -240,7 +269,7 @@ impl<F: Face> Server<F> {
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
         let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { face, http1, http2, streams, first_request, reply, tls, shutdown }
+        Self { face, gate, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -285,8 +314,16 @@ impl<F: Face> Server<F> {
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(replies.clone());
-            face.clone().call(request)
+            let look = self.gate.as_ref().map_or(Look::Enter(None), |gate| gate.look(&request));
+            mark(matches!(look, Look::Refused(_)));
+            let next = match look {
+                Look::Refused(refusal) => Next::Refused(refusal),
+                Look::Enter(coming) => {
+                    request.extensions_mut().insert(replies.clone());
+                    Next::Routed(face.clone().call(request), coming)
+                }
+            };
+            answer(next)
         });
         let io = TokioIo::new(Stalling::new(stream, self.reply));
         let ended = match protocol {
@@ -331,16 +368,27 @@ impl<F: Face> Server<F> {
     }
 }
 
-/// Runs the tasks of HTTP/2 requests so that they can be waited for.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
+/// Who answers a request.
+enum Next<F> {
+    Refused(Response),
+    Routed(F, Option<Coming>),
+}
 
-impl<F> hyper::rt::Executor<F> for Tracked
+/// The gate's answer, or the face's. What was let in counts as coming until the face has looked at
+/// it once.
+async fn answer<F>(next: Next<F>) -> Result<Response, Infallible>
 where
-    F: Future + Send + 'static,
-    F::Output: Send,
+    F: Future<Output = Result<Response, Infallible>>,
 {
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
+    let (future, mut coming) = match next {
+        Next::Refused(refusal) => return Ok(refusal),
+        Next::Routed(future, coming) => (future, coming),
+    };
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        coming = None;
+        polled
+    })
+    .await
 }

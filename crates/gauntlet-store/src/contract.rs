@@ -163,6 +163,13 @@ impl Error {
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Unavailable { source, .. } if source.is::<PoolBusy>())
     }
+
+    /// Whether there is no doubt that the database as a whole is down: other calls would fare no
+    /// better. A connection that broke says no such thing: somebody may have ended that one alone.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if source.is::<ServerDown>())
+    }
 }
 
 /// Why an [`Error::Unavailable`] may be nobody's fault: every connection was in use for as long as
@@ -170,6 +177,12 @@ impl Error {
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("all connections were in use")]
 pub struct PoolBusy;
+
+/// Why an [`Error::Unavailable`] is everybody's: nobody listens at the database's address, or who
+/// listens says that the database stops or has not started yet.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is down")]
+pub struct ServerDown(#[source] pub BoxError);
 
 /// Who may send a grant, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]

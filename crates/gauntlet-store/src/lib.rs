@@ -36,7 +36,8 @@ mod sqlite;
 
 pub use contract::{
     BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
-    Locked, LockedDecision, PlayerKey, PoolBusy, PoolStatus, Retry, Store, Stored, Write, Written,
+    Locked, LockedDecision, PlayerKey, PoolBusy, PoolStatus, Retry, ServerDown, Store, Stored, Write,
+    Written,
 };
 pub use figures::{Figures, Times};
 pub use memory::MemoryStore;

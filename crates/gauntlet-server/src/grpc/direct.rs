@@ -121,11 +121,11 @@ fn method<B>(request: &Request<B>) -> Option<Method> {
 impl Direct {
     async fn call(&self, method: Method, request: Request<Incoming>) -> Response {
         let (Parts { headers, extensions, .. }, body) = request.into_parts();
-        let seen = self.observer.see(&headers, &extensions);
         let label = match method {
             Method::Login => LOGIN,
             Method::Stat => STAT,
         };
+        let seen = self.observer.see(label, &headers, &extensions);
         let work = async {
             match self.answer(method, &headers, body).await {
                 Ok(()) => accepted(),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::{
+    body::Bytes,
     extract::{Request, State},
     http::{Extensions, HeaderMap, HeaderValue, Uri},
     middleware::Next,
@@ -18,13 +19,14 @@ use tracing::Instrument as _;
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
-    admission::{Admission, Class, asked_time},
+    admission::{Admission, Class, asked_time, gate::Gate},
     core::Core,
     error::{ApiError, Reason},
     metrics::Route,
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
+    traces::{self, Served},
 };
 
 /// The label of one event of a stream; the stream itself has the label of its method.
@@ -77,16 +79,18 @@ impl Observer {
 pub(super) struct Seen {
     started: Instant,
     id: HeaderValue,
+    trace: Served,
     asked: Option<Duration>,
     replies: Option<Replies>,
 }
 
 impl Observer {
-    /// Looks at a request's head.
-    pub(super) fn see(&self, headers: &HeaderMap, extensions: &Extensions) -> Seen {
+    /// Looks at the head of a call of the method `label`.
+    pub(super) fn see(&self, label: &'static str, headers: &HeaderMap, extensions: &Extensions) -> Seen {
         Seen {
             started: Instant::now(),
             id: self.ids.of(headers),
+            trace: self.core.traces().serve(headers, || traces::rpc(label)),
             asked: asked_time(headers),
             replies: extensions.get::<Replies>().cloned(),
         }
@@ -99,14 +103,15 @@ impl Observer {
         seen: Seen,
         work: impl Future<Output = Response>,
     ) -> Response {
-        let Seen { started, id, asked, replies } = seen;
-        let span = span(&id, "grpc", label);
-        let response = match class(label) {
-            Some(class) => {
-                admitted(&self.admission, class, asked, replies, work).instrument(span.clone()).await
+        let Seen { started, id, trace, asked, replies } = seen;
+        let span = span(&id, "grpc", label, &trace);
+        let work = async {
+            match class(label) {
+                Some(class) => admitted(&self.admission, class, asked, replies, work).await,
+                None => exempt(asked, work).await,
             }
-            None => exempt(asked, work).instrument(span.clone()).await,
         };
+        let response = traces::within(trace.here(), work.instrument(span.clone())).await;
         let mut response = corrected(response);
         let (code, reason) = outcome(&response);
         let _entered = span.enter();
@@ -115,6 +120,8 @@ impl Observer {
             tracing::warn!("a request failed");
         }
         tracing::debug!(code, reason, "answered");
+        let number = response.extensions().get::<Status>().map_or(Code::Ok, Status::code) as i32;
+        trace.grpc(u8::try_from(number).unwrap_or_default(), reason);
         response.headers_mut().insert(REQUEST_ID, id);
         self.core.metrics().request(route(label), code, reason, started.elapsed());
         response
@@ -123,8 +130,8 @@ impl Observer {
 
 /// Runs the call within its deadline.
 pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
-    let seen = observer.see(request.headers(), request.extensions());
     let label = label(request.uri());
+    let seen = observer.see(label, request.headers(), request.extensions());
     observer.around(label, seen, next.run(request)).await
 }
 
@@ -183,6 +190,18 @@ fn class(label: &str) -> Option<Class> {
         LOGIN | STAT => Some(Class::Event),
         _ => None,
     }
+}
+
+/// Adds the methods of these services to what the gate looks at.
+pub(super) fn gated(gate: Gate, services: &[&str]) -> Gate {
+    let of_services = |method: &&'static str| {
+        method.split_once('/').is_some_and(|(service, _)| services.contains(&service))
+    };
+    let ways = METHODS
+        .into_iter()
+        .filter(of_services)
+        .filter_map(|method| Some((format!("/{method}"), class(method)?, route(method))));
+    gate.with((status(ApiError::overloaded()).into_http(), Bytes::new()), ways)
 }
 
 /// Runs the call if there is a place for it, and keeps the place until the reply has left.

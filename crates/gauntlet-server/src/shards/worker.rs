@@ -15,7 +15,7 @@ use super::{
     group::{Answer, Group, Looked, Plan, Recall, unknown, update_locked},
     memory::Memory,
 };
-use crate::{admission::too_late, core::Core, lifecycle::at};
+use crate::{admission::too_late, core::Core, lifecycle::at, traces};
 
 /// How often a group that lost a race is tried again before it takes the row lock.
 const RACES: usize = 3;
@@ -62,12 +62,14 @@ impl Worker {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.gather(&mut batch).await {
             crash::point(Point::Gathered);
-            let batch = self.in_time(std::mem::take(&mut batch));
+            let mut batch = self.in_time(std::mem::take(&mut batch));
             if batch.is_empty() {
                 continue;
             }
             let (size, began) = (batch.len(), tokio::time::Instant::now());
-            self.carry_out(batch).await;
+            let waited = batch.iter_mut().filter_map(|operation| operation.queued.take());
+            let (here, _spans) = traces::batch(size, waited);
+            traces::within(here, self.carry_out(batch)).await;
             self.pace.learn(size, began.elapsed());
         }
     }
