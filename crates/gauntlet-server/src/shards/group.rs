@@ -222,12 +222,11 @@ fn plan(
     fence: bool,
 ) -> Plan {
     let nobody;
-    let before = match stored {
-        Some(stored) => &stored.player,
-        None => {
-            nobody = Player::new();
-            &nobody
-        }
+    let before = if let Some(stored) = stored {
+        &stored.player
+    } else {
+        nobody = Player::new();
+        &nobody
     };
     if let Err(error) = check_catalogue(before, catalogue) {
         return Plan { answers: failures(work, &error), write: None };
@@ -298,7 +297,7 @@ pub(super) async fn update_locked(core: &Arc<Core>, mut group: Group) {
         attempts: std::mem::take(&mut group.attempts),
     };
     let decide = Box::new(move |loaded: Loaded| {
-        let (result, decision) = decide_locked(planner, &mut memory, loaded);
+        let (result, decision) = decide_locked(&planner, &mut memory, loaded);
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         decision
     });
@@ -324,7 +323,7 @@ enum Outcome {
 }
 
 fn decide_locked(
-    planner: Planner,
+    planner: &Planner,
     memory: &mut Group,
     loaded: Loaded,
 ) -> (Outcome, gauntlet_store::LockedDecision) {

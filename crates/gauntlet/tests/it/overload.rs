@@ -31,11 +31,11 @@ struct Counts {
 }
 
 impl Counts {
-    async fn good(&self) -> usize {
+    fn good(&self) -> usize {
         self.good.load(Ordering::Relaxed)
     }
 
-    async fn refused(&self) -> usize {
+    fn refused(&self) -> usize {
         self.refused.load(Ordering::Relaxed)
     }
 }
@@ -90,26 +90,26 @@ async fn a_dead_database_is_left_alone_and_found_again() {
     let (events, counts) = (channel(&server.events).await, Arc::new(Counts::default()));
     let senders = load(&events, &counts);
     let shed = || async { figure(&server.ops, LEFT_ALONE) };
-    until(|| counts.good(), |good| *good > 200).await;
+    until(async || counts.good(), |good| *good > 200).await;
     let errors = figure(&server.ops, ERRORS);
     tokio::task::block_in_place(|| cluster.stop());
     let died = Instant::now();
     until(shed, |shed| *shed >= 100.0).await;
     let (opened, first) = (died.elapsed(), counts.slowest.swap(0, Ordering::Relaxed));
-    let (before, asked_first) = (counts.refused().await, figure(&server.ops, ERRORS) - errors);
-    until(|| counts.refused(), |refused| *refused >= before + 2_000).await;
+    let (before, asked_first) = (counts.refused(), figure(&server.ops, ERRORS) - errors);
+    until(async || counts.refused(), |refused| *refused >= before + 2_000).await;
     let asked = figure(&server.ops, ERRORS) - errors - asked_first;
     let slowest = counts.slowest.load(Ordering::Relaxed);
     tokio::task::block_in_place(|| cluster.start());
-    let (back, before) = (Instant::now(), counts.good().await);
-    until(|| counts.good(), |good| *good > before).await;
+    let (back, before) = (Instant::now(), counts.good());
+    until(async || counts.good(), |good| *good > before).await;
     println!(
         "first refusals took {first} us at most, all were left alone after {opened:?} and {asked_first} calls; \
          then refusals took {slowest} us at most, and the database was asked {asked} times for 2,000 of them; \
          back after {:?}",
         back.elapsed(),
     );
-    until(|| counts.good(), |good| *good > before + 200).await;
+    until(async || counts.good(), |good| *good > before + 200).await;
     stop(&counts, senders).await;
     // What was under way breaks, and one more of each kind tells that nobody listens.
     assert!(asked_first <= 20.0, "a database that is gone was asked {asked_first} times");
@@ -127,12 +127,12 @@ async fn a_connection_that_somebody_ends_is_nobody_elses_matter() {
     let senders = load(&events, &counts);
     let mut ended = 0;
     for _ in 0..20 {
-        let before = counts.good().await;
-        until(|| counts.good(), |good| *good > before + 50).await;
+        let before = counts.good();
+        until(async || counts.good(), |good| *good > before + 50).await;
         ended += usize::from(database.end_a_session().await);
     }
     stop(&counts, senders).await;
-    let (refused, left_alone) = (counts.refused().await, figure(&server.ops, LEFT_ALONE).abs());
+    let (refused, left_alone) = (counts.refused(), figure(&server.ops, LEFT_ALONE).abs());
     println!(
         "{ended} connections were ended: {refused} refusals, and the database was left alone {left_alone} times"
     );
