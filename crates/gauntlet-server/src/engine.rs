@@ -81,6 +81,11 @@ impl Engine {
         Ingest::new(self.core.clone(), self.shards.clone())
     }
 
+    /// The owners of its tasks.
+    pub(crate) fn tasks(&self) -> [Tasks; 3] {
+        [self.writers.clone(), self.claims.clone(), self.helpers.clone()]
+    }
+
     /// Waits until a long-lived task has died; answers which and how.
     pub(crate) async fn failed(&self) -> String {
         tokio::select! {

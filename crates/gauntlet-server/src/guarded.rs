@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, Timestamp};
 use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, PlayerKey, PoolStatus,
-    Retry, Store, Write, Written,
+    DueGrant, Error, Figures, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, PlayerKey,
+    PoolStatus, Retry, Store, Write, Written,
 };
 use tokio::time::Instant;
 
@@ -202,6 +202,10 @@ impl Store for GuardedStore {
 
     fn pool_status(&self) -> PoolStatus {
         self.store.pool_status()
+    }
+
+    fn figures(&self) -> Figures {
+        self.store.figures()
     }
 
     async fn close(&self) {

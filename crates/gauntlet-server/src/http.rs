@@ -34,6 +34,7 @@ mod fields;
 mod handlers;
 mod observe;
 mod ops;
+mod profiles;
 mod reply;
 mod splice;
 mod write;

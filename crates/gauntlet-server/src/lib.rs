@@ -29,6 +29,7 @@ mod maintenance;
 pub mod metrics;
 pub mod net;
 mod observe;
+pub mod profiles;
 mod rate;
 pub mod rewards;
 mod server;

@@ -12,6 +12,11 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+mod list;
+
+use list::{List, listed};
+pub(crate) use list::{Seen, at};
+
 /// Whether the server takes new work, as probes see it.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<watch::Sender<bool>>);
@@ -41,6 +46,8 @@ pub struct Tasks {
     tracker: TaskTracker,
     failed: CancellationToken,
     failure: Arc<Mutex<Option<String>>>,
+    /// What runs, for whoever looks.
+    list: List,
     /// Ends all tasks where they stand, as a killed process would.
     #[cfg(test)]
     killed: CancellationToken,
@@ -65,6 +72,7 @@ impl Tasks {
         };
         #[cfg(test)]
         let work = until_killed(self.killed.clone(), work);
+        let work = listed(self.list.clone(), name, work);
         // What a request starts is logged with the request's id.
         tokio::spawn(self.tracker.track_future(work.in_current_span()));
     }
@@ -91,6 +99,11 @@ impl Tasks {
                 tasks.fail(format!("task {name} {how}"));
             }
         });
+    }
+
+    /// The tasks that have not ended, oldest first.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.list.seen()
     }
 
     fn fail(&self, why: String) {

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Chain, Core, millis};
+use crate::{
+    core::{Chain, Core, millis},
+    lifecycle::at,
+};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -12,7 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Starts new generations of receipts and deletes old journal rows until it is told to stop.
 pub(crate) async fn keep_house(core: Arc<Core>, retention: Option<Duration>, stop: CancellationToken) {
     loop {
+        at("clearing up");
         tidy(&core, retention).await;
+        at("its next round");
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -36,6 +36,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
+use crate::lifecycle::at;
+
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
@@ -120,6 +122,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, 
     }
     // Peers that were not accepted are told at once, instead of waiting in the kernel's queue.
     drop(listener);
+    at("connections to end");
     drain(connections, &server.streams, options.drain).await;
 }
 
@@ -130,7 +133,9 @@ async fn next_connection(
     permits: &Arc<Semaphore>,
     shutdown: &CancellationToken,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    at("a place for a connection");
     let permit = shutdown.run_until_cancelled(Arc::clone(permits).acquire_owned()).await?.ok()?;
+    at("a connection");
     loop {
         match shutdown.run_until_cancelled(listener.accept()).await? {
             Ok((stream, _)) => return Some((stream, permit)),

@@ -25,7 +25,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     core::{Chain, Core, millis},
     error::{ApiError, Reason},
-    lifecycle::Tasks,
+    lifecycle::{Tasks, at},
     shards::{CallError, Shards},
 };
 
@@ -139,6 +139,7 @@ impl Rewards {
     async fn carry_out(&self, player: PlayerKey, challenge: String, goal: String) -> ClaimResult {
         let since = Instant::now();
         let command = Command::BeginClaim { challenge, goal: goal.clone() };
+        at("the commit of its order");
         match self.shards.call(player.clone(), command).await {
             Ok((Reply::ClaimBegun { order, .. }, _)) => {
                 crash::point(Point::Begun);
@@ -174,6 +175,7 @@ impl Rewards {
 
     /// Waits a moment for a grant that another replica, or this one before a restart, is sending.
     async fn join_elsewhere(&self, player: PlayerKey, goal: String, key: &GrantKey) -> ClaimResult {
+        at("another sender");
         for pause in JOIN_POLLS {
             tokio::time::sleep(pause).await;
             let Some(stored) = self.core.read(player.clone()).await? else { break };
@@ -225,6 +227,7 @@ impl Rewards {
             return GrantAnswer::NotDone { why, retry_after: Some(wait) };
         }
         let call = GrantCall::of(grant);
+        at("the reward platform");
         let started = Instant::now();
         let answer = tokio::time::timeout(self.core.grant_deadline(), self.adapter.grant(&call)).await;
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
@@ -256,6 +259,7 @@ impl Rewards {
             }
         };
         let (state, _) = GrantState::of_end(&end);
+        at("the commit of its result");
         let command = Command::SettleClaim { key: grant.id.key.clone(), end };
         match self.shards.call(grant.id.player.clone(), command).await {
             Ok(_) => {

@@ -97,6 +97,9 @@ pub struct Config {
     pub admission: AdmissionOptions,
     /// Limits of connections, and how long open requests may take to end once the server stops.
     pub net: NetOptions,
+    /// Whether profiles can be taken on the operations port. Who can, can slow the process down and
+    /// sees names of its functions: only for addresses that no stranger reaches.
+    pub profiles: bool,
 }
 
 impl Config {
@@ -127,6 +130,7 @@ impl Config {
             limits: Limits::default(),
             admission: AdmissionOptions::default(),
             net: NetOptions::default(),
+            profiles: false,
         }
     }
 }
@@ -298,6 +302,8 @@ impl Server {
             tls: false,
             readiness: self.readiness.clone(),
             stop: self.stop_faces.clone(),
+            profiles: config.profiles,
+            tasks: [self.faces.clone(), self.ops.clone()].into_iter().chain(self.engine.tasks()).collect(),
         };
         let with = |tls: &Option<Tls>| FaceState { tls: tls.is_some(), ..state.clone() };
         let options = |tls: &Option<Tls>| NetOptions { tls: tls.clone(), ..config.net.clone() };
@@ -341,6 +347,10 @@ pub(crate) struct FaceState {
     pub(crate) readiness: Readiness,
     /// Cancelled when the faces stop to take new work.
     pub(crate) stop: CancellationToken,
+    /// Whether profiles can be taken.
+    pub(crate) profiles: bool,
+    /// The owners of the server's tasks.
+    pub(crate) tasks: Arc<[Tasks]>,
 }
 
 impl FaceState {

@@ -198,9 +198,12 @@ impl Shards {
     /// Operations that wait, of calls and of events, for metrics.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        self.queues.iter().fold((0, 0), |(calls, events), queues| {
-            (calls + Queues::waiting(&queues.calls), events + Queues::waiting(&queues.events))
-        })
+        self.queues().fold((0, 0), |sums, queue| (sums.0 + queue.0, sums.1 + queue.1))
+    }
+
+    /// The same of each shard.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.queues.iter().map(|queues| (Queues::waiting(&queues.calls), Queues::waiting(&queues.events)))
     }
 
     /// Takes no new operations, carries out those that wait, and ends the shards' tasks. Await

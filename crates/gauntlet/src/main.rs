@@ -3,6 +3,8 @@
 //! The only crate that prints, reads the environment and ends the process: `settings` decides what
 //! is wanted, `commands` do it, `output` says what came of it.
 
+#[cfg(unix)]
+mod allocator;
 mod cli;
 mod commands;
 mod logging;

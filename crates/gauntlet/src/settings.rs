@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, fmt};
 pub(crate) use environment::{Environment, percent_encode};
 pub(crate) use file::File;
 pub(crate) use flags::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
-pub(crate) use guard::{Refused, Sign, one_process, sign_in};
+pub(crate) use guard::{Refused, Sign, one_process, profiles, sign_in};
 pub(crate) use rewards::Platform;
 use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};

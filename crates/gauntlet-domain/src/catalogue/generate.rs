@@ -259,9 +259,12 @@ mod tests {
         let defaults: Vec<usize> =
             made.challenges.iter().map(|c| c.goals.iter().filter(|g| g.default_assigned).count()).collect();
         assert_eq!(defaults, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
-        let given = made.challenges.iter().flat_map(|challenge| &challenge.goals).filter(|g| g.default_assigned);
-        let counted: BTreeSet<_> =
-            given.filter(|g| g.event_source == EventSource::Statistic).map(|g| &g.requirement.stat_code).collect();
+        let given =
+            made.challenges.iter().flat_map(|challenge| &challenge.goals).filter(|g| g.default_assigned);
+        let counted: BTreeSet<_> = given
+            .filter(|g| g.event_source == EventSource::Statistic)
+            .map(|g| &g.requirement.stat_code)
+            .collect();
         assert!(counted.len() >= 4, "the default goals count different statistics: {counted:?}");
         let daily = &made.challenges[10];
         assert_eq!((daily.id.as_str(), daily.goals.len()), ("daily-challenges", 500));

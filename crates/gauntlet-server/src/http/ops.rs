@@ -1,4 +1,4 @@
-//! Operations: metrics and probes, on a port that players do not see.
+//! Operations: metrics, probes and profiles, on a port that players do not see.
 
 use axum::{
     Router,
@@ -9,10 +9,13 @@ use axum::{
 };
 use serde_json::json;
 
-use super::reply::{Json, json_bytes};
+use super::{
+    profiles,
+    reply::{Json, json_bytes},
+};
 use crate::{error::ApiError, ingest::Malformed, metrics::CONTENT_TYPE as METRICS_TYPE, server::FaceState};
 
-/// Metrics, probes, and malformed events.
+/// Metrics, probes, malformed events, and profiles if they are on.
 pub(crate) fn router(face: &FaceState) -> Router {
     const METRICS: &str = "/metrics";
     const HEALTH: &str = "/healthz";
@@ -23,8 +26,10 @@ pub(crate) fn router(face: &FaceState) -> Router {
         .route(HEALTH, get(health))
         .route(READY, get(ready))
         .route(MALFORMED, get(malformed));
-    let labels = [METRICS, HEALTH, READY, MALFORMED].map(|path| (path.to_owned(), path));
-    super::finish(router, face, labels.into()).with_state(face.clone())
+    let router = profiles::add(router, face.profiles);
+    let paths = [METRICS, HEALTH, READY, MALFORMED].into_iter().chain(profiles::PATHS);
+    let labels = paths.map(|path| (path.to_owned(), path)).collect();
+    super::finish(router, face, labels).with_state(face.clone())
 }
 
 async fn metrics(State(face): State<FaceState>) -> impl IntoResponse {

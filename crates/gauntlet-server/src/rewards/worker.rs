@@ -14,7 +14,7 @@ use super::{
     GrantCall, Rewards, Search,
     policy::{Recovery, Step, after_search, after_takeover},
 };
-use crate::core::Chain;
+use crate::{core::Chain, lifecycle::at};
 
 /// How many grants it takes over at a time, if breaker and budget let it. All of them are sent at
 /// once, because their leases run.
@@ -25,11 +25,13 @@ const TAKEN: u32 = 16;
 pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: CancellationToken) {
     let mut pause = interval;
     loop {
+        at("its next round");
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        at("reading and sending due grants");
         let since = Instant::now();
         let (taken, more) = rewards.take_over().await;
         crash::point_if(Point::TakenOver, || !taken.is_empty());

@@ -14,7 +14,7 @@ use super::{
     MAX_BATCH, Operation, Pace, Work,
     group::{Answer, Group, Plan, Recall, unknown, update_locked},
 };
-use crate::{admission::too_late, core::Core};
+use crate::{admission::too_late, core::Core, lifecycle::at};
 
 /// How often a group that lost a race is tried again before it takes the row lock.
 const RACES: usize = 3;
@@ -64,6 +64,7 @@ impl Worker {
     /// Waits for an operation and takes all that wait with it, calls first. False: closed and
     /// empty.
     async fn gather(&mut self, batch: &mut Vec<Operation>) -> bool {
+        at("operations to come");
         loop {
             tokio::select! {
                 biased;
@@ -111,6 +112,7 @@ impl Worker {
                 return;
             }
         }
+        at("writing under row locks");
         for group in groups {
             update_locked(&self.core, group).await;
         }
@@ -135,6 +137,7 @@ impl Worker {
         // A read that is refused for another reason than availability is split like a commit.
         while let Some(mut groups) = open.pop() {
             let loads: Vec<Load> = groups.iter().map(|group| group.load(&catalogue)).collect();
+            at("reading players");
             match self.core.store().load(&loads).await {
                 Ok(loaded) => self.plan(groups, &loads, loaded, &catalogue, &mut ready),
                 Err(error) if !error.is_transient() && groups.len() > 1 => {
@@ -191,6 +194,7 @@ impl Worker {
             let (writes, mut waiting): (Vec<Write>, Vec<(Group, Vec<Answer>)>) =
                 batch.into_iter().map(|ready| (ready.write, (ready.group, ready.answers))).unzip();
             pass_before(&writes);
+            at("committing");
             let started = Instant::now();
             match self.core.store().commit(&writes).await {
                 Ok(written) => {

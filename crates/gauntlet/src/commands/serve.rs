@@ -18,7 +18,7 @@ use crate::{
     cli::ServeArgs,
     logging,
     output::{Failure, chain},
-    settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, sign_in},
+    settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, profiles, sign_in},
 };
 
 /// Least time between two fetches of the key set that tokens with unknown keys cause. A key that
@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
     let settings = ServeSettings::read(&context.layers(args.flags.values)?)?;
     let refused = |refused: Refused| Failure::new(refused.message).hint(refused.hint);
     one_process(&settings.store.choice, settings.roles).map_err(refused)?;
+    profiles(settings.profiles, settings.ops).map_err(refused)?;
     let sign = sign_in(settings.auth_facts()).map_err(refused)?;
     settings.security.check(settings.roles.events.then_some(settings.events)).map_err(refused)?;
     // Before the store is touched: a catalogue with faults changes nothing.
@@ -54,6 +55,10 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
 
 async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
+    if settings.profiles {
+        // First of all: what is allocated before is in no heap profile.
+        gauntlet_server::profiles::sample_heap().await;
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), store = settings.store.choice.masked(), "starting");
     let opened = tokio::select! {
         opened = store::open(&settings.store) => opened?,
@@ -127,6 +132,7 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         limits: limits(&settings.store.choice),
         admission: AdmissionOptions::default(),
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
+        profiles: settings.profiles,
     }
 }
 
@@ -190,6 +196,15 @@ fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
     }
     if settings.security.events_open {
         tracing::warn!("the events port is open: whoever reaches it can make progress for any player");
+    }
+    if !settings.ops.ip().is_loopback() {
+        tracing::warn!(
+            ops = %settings.ops,
+            "the operations port is reachable from other machines, and asks nobody who they are"
+        );
+    }
+    if settings.profiles {
+        tracing::info!("profiles can be taken: /debug/pprof/ on the operations port");
     }
     let tls = if settings.security.tls_cert.is_some() { "s" } else { "" };
     // A role that is off has no address.

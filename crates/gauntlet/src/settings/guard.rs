@@ -1,5 +1,7 @@
 //! What does not go together, decided before anything starts.
 
+use std::net::SocketAddr;
+
 use super::values::{Auth, Roles, StoreChoice};
 
 /// What decides whether mock sign-in may be used.
@@ -90,6 +92,24 @@ pub(crate) fn one_process(store: &StoreChoice, roles: Roles) -> Result<(), Refus
     }
 }
 
+/// Refuses profiles where strangers could take them: whoever can slows the process down and reads
+/// how it works.
+pub(crate) fn profiles(on: bool, ops: SocketAddr) -> Result<(), Refused> {
+    if !on || ops.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Refused {
+        message: format!(
+            "profiles on an operations port that other machines reach: {ops} is no loopback address"
+        ),
+        hint: format!(
+            "use --ops 127.0.0.1:{port} and reach it through a tunnel, such as ssh -L {port}:127.0.0.1:{port} HOST or \
+             kubectl port-forward; or leave --profiles out",
+            port = ops.port()
+        ),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +145,25 @@ mod tests {
                 (got, _) => panic!("{facts:?}: {got:?} instead of {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn profiles_are_for_this_machine_only() {
+        for (ops, allowed) in [
+            ("127.0.0.1:8080", true),
+            ("127.8.8.8:8080", true),
+            ("[::1]:8080", true),
+            ("0.0.0.0:8080", false),
+            ("[::]:8080", false),
+            ("10.0.0.7:8080", false),
+            ("[::ffff:127.0.0.1]:8080", false),
+        ] {
+            let ops: SocketAddr = ops.parse().expect("an address");
+            assert_eq!(profiles(true, ops).is_ok(), allowed, "{ops}");
+            assert!(profiles(false, ops).is_ok(), "{ops}");
+        }
+        let refused = profiles(true, ([10, 0, 0, 7], 9090).into()).expect_err("refused");
+        assert!(refused.hint.contains("--ops 127.0.0.1:9090"), "{refused:?}");
     }
 
     #[test]

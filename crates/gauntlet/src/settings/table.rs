@@ -119,7 +119,7 @@ pub(crate) static OPS: Setting = Setting {
     env: "GAUNTLET_OPS",
     default: Some("127.0.0.1:8080"),
     value: "ADDR",
-    help: "Where operators find metrics, probes and malformed events",
+    help: "Where operators find metrics, probes, malformed events and profiles",
     ..ROW
 };
 
@@ -290,7 +290,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 57] = [
+pub(crate) static ALL: [&Setting; 58] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -341,6 +341,7 @@ pub(crate) static ALL: [&Setting; 57] = [
     &LOG_LEVEL,
     &LOG_FORMAT,
     &SLOW_STATEMENT,
+    &PROFILES,
     &SERVER,
     &EVENTS_URL,
     &PLAYER,

@@ -74,6 +74,8 @@ pub(crate) struct ServeSettings {
     pub(crate) drain_delay: Duration,
     /// How long open requests may take to end.
     pub(crate) drain: Duration,
+    /// Whether profiles can be taken on the operations port.
+    pub(crate) profiles: bool,
 }
 
 impl StoreSettings {
@@ -118,6 +120,7 @@ impl ServeSettings {
         let journal_retention = reading.optional(&table::JOURNAL_RETENTION, values::duration);
         let drain_delay = reading.required(&table::DRAIN_DELAY, values::duration);
         let drain = reading.required(&table::DRAIN, values::duration);
+        let profiles = reading.required(&table::PROFILES, values::boolean);
         let settings = || {
             Some(Self {
                 store: store?,
@@ -139,6 +142,7 @@ impl ServeSettings {
                 journal_retention: journal_retention?,
                 drain_delay: drain_delay?,
                 drain: drain?,
+                profiles: profiles?,
             })
         };
         reading.finish(settings())

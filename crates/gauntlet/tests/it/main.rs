@@ -13,6 +13,7 @@ mod logs;
 mod overload;
 mod power;
 mod process;
+mod profiles;
 mod races;
 mod replicas;
 mod restarts;

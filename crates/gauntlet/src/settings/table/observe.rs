@@ -2,6 +2,18 @@
 
 use super::{DATABASE, ROW, Setting};
 
+/// Whether profiles can be taken.
+pub(crate) static PROFILES: Setting = Setting {
+    key: "profiles",
+    flag: "profiles",
+    env: "GAUNTLET_PROFILES",
+    default: Some("false"),
+    value: "true|false",
+    help: "Serve profiles of CPU, memory, tasks and waits on the operations port, which has to be on a loopback address",
+    switch: true,
+    ..ROW
+};
+
 /// Which statements are logged for being slow.
 pub(crate) static SLOW_STATEMENT: Setting = Setting {
     key: "slow-statement",
