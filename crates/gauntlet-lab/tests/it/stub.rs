@@ -172,7 +172,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
 impl State {
     fn decide(&self, player: &str, command: &Command) -> Reply {
         let mut players = self.players.lock().unwrap();
-        let document = players.entry(player.to_owned()).or_insert_with(Player::new);
+        let document = players.entry(player.to_owned()).or_insert(Player::new());
         decide(document, command, &self.context(now()), &mut Effects::default()).expect("it is allowed")
     }
 
@@ -229,7 +229,7 @@ impl State {
         let begin = Command::BeginClaim { challenge: challenge.to_owned(), goal: goal.to_owned() };
         let Reply::ClaimBegun { order, .. } = self.decide(player, &begin) else { panic!("another reply") };
         self.decide(player, &Command::SettleClaim { key: order.key, end: GrantEnd::Granted });
-        for _ in 0..1 + u32::from(self.faults.grant_twice) {
+        for _ in 0..=u32::from(self.faults.grant_twice) {
             let key = self.grants.fetch_add(1, Ordering::SeqCst);
             self.grant(player, goal, key).await;
         }
