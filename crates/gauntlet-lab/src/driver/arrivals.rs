@@ -33,6 +33,11 @@ pub(crate) async fn drive(
             due += IDLE;
             continue;
         }
+        let gap = Duration::from_secs_f64(1.0 / rate);
+        // Gaps are rounded to nanoseconds: the one that is due at the end is not of this run.
+        if due + gap / 2 > length {
+            break;
+        }
         let intended = start + due;
         // One that is due already is not slept for: behind a stall they come at once, and their
         // latency counts from when they were due.
@@ -60,7 +65,7 @@ pub(crate) async fn drive(
             }
         }
         while under_way.try_join_next().is_some() {}
-        due += Duration::from_secs_f64(1.0 / rate);
+        due += gap;
     }
     while under_way.join_next().await.is_some() {}
 }

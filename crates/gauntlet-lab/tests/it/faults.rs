@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gauntlet_lab::{
-    Exit, GateEnd, Plan, Progress, Receiver, Report, Scenario, Sources, html, markdown, parse_scenario, run,
+    Compared, Exit, GateEnd, Plan, Progress, Receiver, Report, Scenario, Sources, compare, html, markdown,
+    parse_scenario, run,
 };
 use tokio::sync::watch;
 
@@ -105,6 +106,42 @@ async fn a_server_without_a_fault_has_a_clean_ledger() {
     assert!(report.states.events_acknowledged >= 20);
     assert_ne!(report.verdict.code, Exit::Ledger.code());
     assert!(report.gates.iter().all(|gate| gate.end != GateEnd::Failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_twice_as_slow_is_worse_than_two_others() {
+    let (mut before, _) = report_of(SESSIONS, Faults::default()).await;
+    // The machine may have been busy, and the samples few; what is tested is the comparison.
+    before.verdict.code = 0;
+    let quantiles = |report: &mut Report, change: &dyn Fn(f64) -> f64| {
+        for quantile in report.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.ok.quantiles) {
+            quantile.ms = change(quantile.ms);
+            (quantile.low_ms, quantile.high_ms) = (quantile.ms * 0.99, quantile.ms * 1.01);
+            quantile.thin = false;
+        }
+    };
+    quantiles(&mut before, &|ms| ms);
+    let changed = |change: &dyn Fn(f64) -> f64| {
+        let mut report = before.clone();
+        quantiles(&mut report, change);
+        report
+    };
+    let (noisy, slow, fast) = (changed(&|ms| ms * 1.03), changed(&|ms| ms * 2.0), changed(&|ms| ms / 2.0));
+    let exit = |now: &Report, before: &[Report]| compare(now, before).exit();
+    let baselines = [before.clone(), noisy.clone()];
+    assert_eq!(exit(&slow, &baselines), Exit::Regression);
+    assert_eq!((exit(&fast, &baselines), exit(&noisy, &baselines)), (Exit::Pass, Exit::Pass));
+    assert!(compare(&fast, &baselines).rows.iter().all(|row| row.verdict == Compared::Better));
+    let alone = compare(&slow, &baselines[..1]);
+    assert!(alone.exit() == Exit::Pass && alone.rows.iter().all(|row| row.verdict == Compared::Unsure));
+    slow_elsewhere(slow, &baselines);
+}
+
+fn slow_elsewhere(mut slow: Report, baselines: &[Report]) {
+    slow.environment.insert("cores".to_owned(), "64".to_owned());
+    let comparison = compare(&slow, baselines);
+    assert_eq!(comparison.exit(), Exit::NoBaseline);
+    assert!(comparison.not_comparable[0].starts_with("the machine (cores) differs"), "{comparison:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

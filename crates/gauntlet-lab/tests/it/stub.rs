@@ -82,6 +82,11 @@ fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
 }
 
+/// One of whom nothing is stored; the default would be one whose settled part is not at hand.
+fn unknown_player() -> Player {
+    Player::new()
+}
+
 /// The catalogue of the tests: goals that one event completes more often than not.
 fn definition() -> Definition {
     generate(&GeneratePlan { challenges: 2, goals_per_challenge: 5, ..GeneratePlan::default() }).unwrap()
@@ -172,7 +177,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
 impl State {
     fn decide(&self, player: &str, command: &Command) -> Reply {
         let mut players = self.players.lock().unwrap();
-        let document = players.entry(player.to_owned()).or_insert(Player::new());
+        let document = players.entry(player.to_owned()).or_insert_with(unknown_player);
         decide(document, command, &self.context(now()), &mut Effects::default()).expect("it is allowed")
     }
 
