@@ -6,10 +6,13 @@
 //! - **Closed** load keeps a number of calls in flight: it finds the rate at saturation.
 //! - **Open** load begins calls by the clock, whatever the server does, and takes times from the
 //!   moment a call was meant to begin: a server that stalls is charged for all that it delayed.
+//! - **Flood** is an open load beyond what the server can do: refusals are counted, and what is
+//!   answered after its end is not.
 
 mod connection;
 mod flights;
 mod frames;
+mod get;
 mod h1;
 mod h2;
 mod hpack;
@@ -48,10 +51,12 @@ trait Wire: Send {
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>, answers: &mut Vec<Answer>) -> Result<usize>;
 }
 
-/// A call that went well.
+/// A call that was answered.
 #[derive(Debug, Clone, Copy)]
 struct Answer {
     number: u64,
+    /// For want of room, and not well.
+    refused: bool,
 }
 
 /// What to call.
@@ -82,14 +87,17 @@ pub(crate) enum Protocol {
     Publish(String),
     /// HTTP/1.1; every answer must have this status.
     Http1(u16),
+    /// GET requests of this path over HTTP/2.
+    Get(String),
 }
 
 impl Protocol {
-    fn wire(&self) -> Box<dyn Wire> {
+    fn wire(&self, refusals: bool) -> Box<dyn Wire> {
         match self {
-            Self::Grpc(paths) => Box::new(h2::Unary::new(paths)),
+            Self::Grpc(paths) => Box::new(h2::Unary::new(paths, refusals)),
             Self::Publish(path) => Box::new(stream::Publish::new(path)),
-            Self::Http1(status) => Box::new(h1::Http1::new(*status)),
+            Self::Http1(status) => Box::new(h1::Http1::new(*status, refusals)),
+            Self::Get(path) => Box::new(get::Get::new(path, refusals)),
         }
     }
 }
@@ -101,6 +109,9 @@ pub(crate) enum Pressure {
     Closed(usize),
     /// So many calls a second over all connections.
     Open(f64),
+    /// The same without patience: a call that finds so many of every connection unanswered is not
+    /// sent, refusals are answers, and what is answered when the time is over does not count.
+    Flood { rate: f64, most: usize },
     /// Every connection makes so many calls one after another, then it is over: nothing is warmed
     /// up and everything is counted.
     Count(usize),
@@ -124,8 +135,11 @@ pub(crate) struct Plan {
 /// What a load saw.
 #[derive(Debug)]
 pub(crate) struct Outcome<U> {
-    /// Calls that were counted.
+    /// Calls that went well and were counted.
     pub(crate) calls: u64,
+    /// Calls that were refused, and those that were not sent; of a flood only.
+    pub(crate) refused: u64,
+    pub(crate) unsent: u64,
     /// How long they took together.
     pub(crate) seconds: f64,
     /// Microseconds from the (intended) start to the answer, by sort of call.
@@ -154,8 +168,9 @@ pub(crate) fn run<U>(
     source: &mut dyn Source,
     sample: &mut dyn FnMut() -> Result<U>,
 ) -> Result<Outcome<U>> {
+    let refusals = matches!(plan.pressure, Pressure::Flood { .. });
     let connections = (0..plan.connections)
-        .map(|_| Connection::open(plan.address, plan.protocol.wire()))
+        .map(|_| Connection::open(plan.address, plan.protocol.wire(refusals)))
         .collect::<Result<Vec<_>>>()?;
     let begun = Instant::now();
     let warm_up = if let Pressure::Count(_) = plan.pressure { Duration::ZERO } else { plan.warm_up };
@@ -167,6 +182,8 @@ pub(crate) fn run<U>(
         closes: nanos(warm_up + plan.length),
         times: (0..plan.kinds).map(|_| histogram()).collect::<Result<_>>()?,
         calls: 0,
+        refused: 0,
+        unsent: 0,
         planned: 0,
         last_answer: 0,
         longest_gap: 0,
@@ -188,6 +205,8 @@ struct Load<'a> {
     closes: u64,
     times: Vec<Histogram<u64>>,
     calls: u64,
+    refused: u64,
+    unsent: u64,
     /// Calls begun, for an open load.
     planned: u64,
     last_answer: u64,
@@ -232,7 +251,8 @@ impl Load<'_> {
         let times = std::mem::take(&mut self.times);
         #[expect(clippy::cast_precision_loss, reason = "a time for people")]
         let longest_gap = self.longest_gap as f64 / 1e6;
-        Ok(Outcome { calls: self.calls, seconds, times, longest_gap, samples: (first, last) })
+        let (calls, refused, unsent) = (self.calls, self.refused, self.unsent);
+        Ok(Outcome { calls, refused, unsent, seconds, times, longest_gap, samples: (first, last) })
     }
 
     fn now(&self) -> u64 {
@@ -245,7 +265,7 @@ impl Load<'_> {
             Pressure::Count(each) => self.planned >= (each * self.plan.connections) as u64,
             // What was planned begins, however late the generator is.
             Pressure::Open(rate) => now >= self.closes && due(self.planned, rate) >= self.closes,
-            Pressure::Closed(_) => now >= self.closes,
+            Pressure::Closed(_) | Pressure::Flood { .. } => now >= self.closes,
         }
     }
 
@@ -255,6 +275,7 @@ impl Load<'_> {
             Pressure::Closed(streams) => self.fill(source, streams, u64::MAX),
             Pressure::Count(each) => self.fill(source, 1, (each * self.plan.connections) as u64),
             Pressure::Open(rate) => self.begin_due(source, rate),
+            Pressure::Flood { rate, most } => self.begin_flood(source, rate, most),
         }
         for connection in &mut self.connections {
             connection.write()?;
@@ -293,11 +314,34 @@ impl Load<'_> {
         }
     }
 
+    fn begin_flood(&mut self, source: &mut dyn Source, rate: f64, most: usize) {
+        loop {
+            let due = due(self.planned, rate);
+            if due > self.now() || due >= self.closes {
+                return;
+            }
+            let counted = due >= self.opens;
+            let count = self.connections.len();
+            let first = usize::try_from(self.planned).unwrap_or(0);
+            self.planned += 1;
+            let call = source.next();
+            let mut turns = (first..first + count).map(|turn| turn % count);
+            let has_room =
+                |connection: &Connection| connection.open_calls() < most && connection.has_room(&call);
+            match turns.find(|at| has_room(&self.connections[*at])) {
+                Some(at) => {
+                    self.connections[at].begin(&call, Flight { started: due, kind: call.kind, counted });
+                }
+                None => self.unsent += u64::from(counted),
+            }
+        }
+    }
+
     /// Waits until a socket is ready, or a call is due.
     fn wait(&mut self, over: bool) -> Result<()> {
         let now = self.now();
         let until = match self.plan.pressure {
-            Pressure::Open(rate) if !over => due(self.planned, rate),
+            Pressure::Open(rate) | Pressure::Flood { rate, .. } if !over => due(self.planned, rate),
             _ if now < self.opens => self.opens,
             _ if !over => self.closes,
             _ => now + nanos(PATIENCE),
@@ -321,7 +365,7 @@ impl Load<'_> {
             if ready {
                 connection.read(&mut self.answers)?;
             }
-            self.answers.push(Answer { number: u64::MAX });
+            self.answers.push(Answer { number: u64::MAX, refused: false });
         }
         Ok(())
     }
@@ -329,8 +373,12 @@ impl Load<'_> {
     /// Counts what `wait` has read: the answers of each connection, with a mark after each.
     fn take_answers(&mut self, over: bool) -> Result<()> {
         let now = self.now();
-        let closed = matches!(self.plan.pressure, Pressure::Closed(_));
         let counting = now >= self.opens && !over;
+        let counts = |flight: &Flight| match self.plan.pressure {
+            Pressure::Closed(_) => counting,
+            Pressure::Flood { .. } => counting && flight.counted,
+            Pressure::Open(_) | Pressure::Count(_) => flight.counted,
+        };
         let mut connections = self.connections.iter_mut();
         let mut connection = connections.next();
         let mut any = false;
@@ -342,7 +390,12 @@ impl Load<'_> {
             let flight = connection.as_mut().and_then(|connection| connection.end(answer.number));
             let flight = flight.ok_or_else(|| Failure::from("an answer to a call that nobody made"))?;
             any = true;
-            if if closed { counting } else { flight.counted } {
+            if !counts(&flight) {
+                continue;
+            }
+            if answer.refused {
+                self.refused += 1;
+            } else {
                 self.calls += 1;
                 self.times[flight.kind].saturating_record(now.saturating_sub(flight.started) / 1_000);
             }

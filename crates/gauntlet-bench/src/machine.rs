@@ -2,6 +2,11 @@
 
 use std::fs;
 
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
+
 use crate::{Failure, Result};
 
 /// `/proc` counts CPU time in hundredths of a second, on every Linux of ours.
@@ -49,8 +54,14 @@ fn children(pid: u32) -> Result<Vec<u32>> {
 
 /// Resident memory of a process, in megabytes of 10^6 bytes.
 pub(crate) fn resident(pid: u32) -> Result<f64> {
+    status(pid, "VmRSS:")
+}
+
+/// A size in kilobytes of a process' status.
+fn status(pid: u32, name: &str) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.ok_or_else(|| format!("no {name} in the status of a process"))?;
     let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes * 1024.0 / 1e6)
 }
@@ -62,9 +73,28 @@ pub(crate) fn written(pid: u32) -> Result<f64> {
     Ok(line.trim().parse()?)
 }
 
+/// Most memory that a process ever had, in megabytes of 10^6 bytes.
+pub(crate) fn peak(pid: u32) -> Result<f64> {
+    status(pid, "VmHWM:")
+}
+
+/// Lets a process (`None`: this thread, and what it starts from now on) run on these cores only.
+/// Threads and children that are there already stay where they are.
+pub(crate) fn keep_on(pid: Option<u32>, cores: std::ops::Range<usize>) -> Result<()> {
+    let mut set = CpuSet::new();
+    cores.for_each(|core| set.set(core));
+    let pid = pid.map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("no process id"));
+    Ok(sched_setaffinity(pid.transpose()?, &set)?)
+}
+
+/// How many cores there are.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// How many cores there are, and the load of the last minute.
 pub(crate) fn describe() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = cores();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default().to_owned();
     format!("{cores} cores, load {load}")

@@ -44,11 +44,12 @@ fn initialized(catalogue: &Catalogue, number: u32, now: Timestamp) -> Result<Wri
     decide(&mut player, &Command::Initialize, &context, &mut effects)?;
     player.head.push_write(u64::from(number) + 1);
     Ok(Write {
-        key: PlayerKey { player: id(number), namespace: NAMESPACE.to_owned() },
+        key: PlayerKey { player: id(number), namespace: NAMESPACE.into() },
         expected: None,
         settled_changed: !player.settled().is_empty(),
         player,
         receipts: effects.receipts,
+        unseen: false,
         orders: Vec::new(),
         lease: None,
         results: Vec::new(),

@@ -7,6 +7,7 @@ mod events;
 mod latency;
 mod memory;
 mod million;
+mod overload;
 mod select;
 mod stream;
 mod unused;
@@ -38,6 +39,8 @@ pub(crate) enum Work {
     Document,
     /// A million stored players.
     Million,
+    /// From half of what the service can do to five times as much, and back.
+    Overload,
 }
 
 /// All, in the order in which they are measured.
@@ -52,6 +55,7 @@ pub(crate) const ALL: &[Work] = &[
     Work::Memory,
     Work::Document,
     Work::Million,
+    Work::Overload,
 ];
 
 impl Work {
@@ -68,6 +72,7 @@ impl Work {
             Self::Memory => "memory",
             Self::Document => "document",
             Self::Million => "million",
+            Self::Overload => "overload",
         }
     }
 
@@ -84,6 +89,7 @@ impl Work {
             Self::Memory => memory::measure(bench, report),
             Self::Document => document::measure(bench, report),
             Self::Million => million::measure(bench, report),
+            Self::Overload => overload::measure(bench, report),
         }
     }
 }

@@ -13,6 +13,8 @@ mod write;
 
 use std::collections::HashMap;
 
+use chrono_tz::Tz;
+
 pub use definition::{
     ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
     Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
@@ -28,6 +30,14 @@ pub struct GoalNumber(pub u32);
 /// Where a goal stands in [`Catalogue::goals`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoalIndex(u32);
+
+impl GoalIndex {
+    /// The same as a number, counted from 0.
+    #[must_use]
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Where a challenge stands in [`Catalogue::challenges`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +121,10 @@ pub struct Catalogue {
     stat_adds_up: Vec<bool>,
     login_used: bool,
     login_adds_up: bool,
+    /// Goals that every player gets.
+    defaults: Vec<GoalIndex>,
+    /// Time zones of daily goals, in the order of the goals; equal ones that follow each other once.
+    daily_zones: Vec<Tz>,
 }
 
 impl Catalogue {
@@ -134,6 +148,8 @@ impl Catalogue {
             stat_adds_up: Vec::new(),
             login_used: false,
             login_adds_up: false,
+            defaults: Vec::new(),
+            daily_zones: Vec::new(),
         };
         for challenge in definition.challenges {
             let index = ChallengeIndex(index_u32(catalogue.challenges.len()));
@@ -177,6 +193,12 @@ impl Catalogue {
             self.goal_by_number.resize(slot + 1, None);
         }
         self.goal_by_number[slot] = Some(index);
+        if definition.default_assigned {
+            self.defaults.push(index);
+        }
+        if definition.kind == GoalKind::Daily && self.daily_zones.last() != Some(&definition.time_zone) {
+            self.daily_zones.push(definition.time_zone);
+        }
         self.goal_by_id.insert(definition.id.clone(), index);
         self.goals.push(Goal { definition, number, challenge, trigger, prerequisites: Vec::new() });
     }
@@ -267,6 +289,19 @@ impl Catalogue {
     #[must_use]
     pub fn find_stat(&self, code: &str) -> Option<StatIndex> {
         self.stat_by_code.get(code).copied()
+    }
+
+    /// The goals that every player gets, in the order of the file.
+    #[must_use]
+    pub fn default_goals(&self) -> &[GoalIndex] {
+        &self.defaults
+    }
+
+    /// The time zones of daily goals, in the order of the goals; equal ones that follow each other
+    /// once.
+    #[must_use]
+    pub fn daily_zones(&self) -> &[Tz] {
+        &self.daily_zones
     }
 
     /// Whether any goal counts logins.

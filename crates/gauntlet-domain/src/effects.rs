@@ -1,6 +1,6 @@
 //! What an operation wants stored together with the changed document, in one transaction.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use crate::{GoalNumber, Timestamp, catalogue::Reward};
 
@@ -40,9 +40,9 @@ impl Effects {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptKey {
     /// Who says so (a CloudEvents source, or the platform's service).
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// What sort of event (a CloudEvents type, or the platform's event name).
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// The event's id within source and kind.
     pub id: String,
 }

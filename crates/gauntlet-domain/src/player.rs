@@ -281,6 +281,12 @@ impl Player {
         self.settled.is_some()
     }
 
+    /// Forgets the settled part, as if it had not been loaded.
+    pub fn forget_settled(&mut self) {
+        self.settled = None;
+        self.unknown_settled = Vec::new();
+    }
+
     /// All goals, live ones first.
     pub fn goals(&self) -> impl Iterator<Item = &GoalState> {
         self.live.iter().chain(self.settled())

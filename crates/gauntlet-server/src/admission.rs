@@ -1,9 +1,9 @@
 //! Who may begin: how many requests of each class are under way, and how long each may take.
 //!
-//! A request that finds its class full is refused before any work, and one whose deadline has
-//! passed is not begun. A place is taken after the request has been read, so that slow senders
-//! hold none, and is given back when the reply has left, so that slow readers do not multiply
-//! what is in memory. Health, operations and the server's own work take no place.
+//! A request that finds its class full is refused before any work, by the [`gate`] as a rule, and
+//! one whose deadline has passed is not begun. A place is taken after the request has been read, so
+//! that slow senders hold none, and is given back when the reply has left, so that slow readers do
+//! not multiply what is in memory. Health, operations and the server's own work take no place.
 
 use std::{
     pin::Pin,
@@ -17,6 +17,7 @@ use axum::{
     response::Response,
 };
 use hyper::body::{Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -25,8 +26,10 @@ use crate::{
     net::replies::{Replies, Reply},
 };
 
+pub(crate) mod gate;
 mod limit;
 
+pub(crate) use limit::Coming;
 use limit::{Limit, Permit};
 
 /// What requests compete for.
@@ -43,6 +46,8 @@ pub(crate) enum Class {
 }
 
 impl Class {
+    const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Claim, Self::Event];
+
     /// As the metrics name it.
     const fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +72,9 @@ pub struct AdmissionOptions {
     pub claims: usize,
     /// Events at one time: calls, `CloudEvents` requests, and events of streams.
     pub events: usize,
-    /// Whether fewer requests are let in when answers take long.
+    /// Whether fewer requests are let in while every answer takes long. It keeps answers quick
+    /// under overload, and costs throughput where the database is far away or the machine is shared:
+    /// docs/overload.md has the figures.
     pub adaptive: bool,
     /// Longest time for a read.
     pub read_time: Duration,
@@ -86,7 +93,7 @@ impl Default for AdmissionOptions {
             writes: 512,
             claims: 512,
             events: 4_096,
-            adaptive: true,
+            adaptive: false,
             read_time: Duration::from_secs(5),
             write_time: Duration::from_secs(10),
             claim_time: Duration::from_secs(20),
@@ -95,7 +102,7 @@ impl Default for AdmissionOptions {
     }
 }
 
-/// How long answers may take before fewer requests are let in.
+/// How long the quickest of the answers of a while may take before fewer requests are let in.
 const READ_TARGET: Duration = Duration::from_millis(50);
 const WRITE_TARGET: Duration = Duration::from_millis(50);
 const EVENT_TARGET: Duration = Duration::from_millis(200);
@@ -103,21 +110,22 @@ const EVENT_TARGET: Duration = Duration::from_millis(200);
 /// The places of all classes of one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
-    core: Arc<Core>,
     options: AdmissionOptions,
     reads: Arc<Limit>,
     writes: Arc<Limit>,
     claims: Arc<Limit>,
     events: Arc<Limit>,
+    /// Refusals by class.
+    shed: [Counter; 4],
 }
 
 impl Admission {
-    pub(crate) fn new(core: Arc<Core>, options: AdmissionOptions) -> Self {
+    pub(crate) fn new(core: &Core, options: AdmissionOptions) -> Self {
         let limit = |most, target| Arc::new(Limit::new(most, target));
         let target = |time| options.adaptive.then_some(time);
         Self {
-            core,
             options,
+            shed: Class::ALL.map(|class| core.metrics().sheds(class.as_str())),
             reads: limit(options.reads, target(READ_TARGET)),
             writes: limit(options.writes, target(WRITE_TARGET)),
             // What a claim waits for is not here.
@@ -138,7 +146,7 @@ impl Admission {
         asked: Option<Duration>,
         work: impl Future<Output = T>,
     ) -> Result<(T, Place), ApiError> {
-        // Not for sure, but before a token is checked and a body is read.
+        // The gate has asked already, but not for single events of a stream.
         if self.limit(class).is_full() {
             return Err(self.full(class));
         }
@@ -160,6 +168,22 @@ impl Admission {
         }
     }
 
+    /// Lets a request in that wants a place soon. What waits to be looked at, as requests over
+    /// HTTP/2 do, is counted until then.
+    ///
+    /// # Errors
+    /// Nothing to say: the class is full.
+    fn come(&self, class: Class, waits: bool) -> Result<Option<Coming>, ()> {
+        let limit = self.limit(class);
+        let coming = if waits { limit.come() } else { None };
+        let refused = if waits { coming.is_none() } else { limit.is_wanted() };
+        if refused {
+            self.shed[class as usize].inc();
+            return Err(());
+        }
+        Ok(coming)
+    }
+
     const fn limit(&self, class: Class) -> &Arc<Limit> {
         match class {
             Class::Read => &self.reads,
@@ -179,7 +203,7 @@ impl Admission {
     }
 
     fn full(&self, class: Class) -> ApiError {
-        self.core.metrics().shed(class.as_str());
+        self.shed[class as usize].inc();
         ApiError::overloaded()
     }
 }

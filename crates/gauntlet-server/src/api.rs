@@ -21,7 +21,9 @@ mod messages;
 mod rotation;
 
 pub use browse::Browse;
-pub(crate) use messages::{goal_message, seconds_until};
+#[cfg(test)]
+pub(crate) use messages::initialized;
+pub(crate) use messages::{assigned_goal, goal_message, seconds_until};
 
 /// Who asks: the player that the request's credentials prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,14 +78,19 @@ impl Api {
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
     pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
+        let (reply, catalogue) = self.begin(caller).await?;
+        Ok(messages::initialized(&catalogue, reply))
+    }
+
+    /// The same before it is written as a message, with the catalogue that its goals are named by.
+    pub(crate) async fn begin(&self, caller: &Caller) -> Result<(Reply, Arc<Catalogue>), ApiError> {
         enter()?;
         let catalogue = self.core.catalogue();
         let stored = self.core.read(self.key(caller)).await?;
         if let Some(reply) = self.core.preview(stored.as_ref(), &Command::Initialize, &catalogue) {
-            return Ok(messages::initialized(&catalogue, reply));
+            return Ok((reply, catalogue));
         }
-        let (reply, catalogue) = self.call(caller, Command::Initialize).await?;
-        Ok(messages::initialized(&catalogue, reply))
+        self.call(caller, Command::Initialize).await
     }
 
     /// Makes a goal active or inactive.
@@ -204,7 +211,7 @@ impl Api {
     }
 
     fn key(&self, caller: &Caller) -> PlayerKey {
-        self.core.key(&caller.player)
+        self.core.key(caller.player.as_str())
     }
 }
 

@@ -117,6 +117,14 @@ impl Breaker {
         };
     }
 
+    /// A call failed in a way that leaves no doubt: others would fail too. It opens at once.
+    pub(crate) fn is_down(&mut self, now: Timestamp) {
+        if let State::Closed { failures } = &mut self.state {
+            *failures = self.policy.failures.saturating_sub(1);
+        }
+        self.failed(now, None);
+    }
+
     pub(crate) const fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
@@ -174,6 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn one_failure_without_doubt_opens_it() {
+        let mut breaker = Breaker::new(POLICY);
+        breaker.is_down(at(0));
+        assert_eq!(breaker.allow(at(0)), Err(POLICY.first_pause));
+        assert_eq!(breaker.allow(at(1_000)), Ok(()));
+        breaker.is_down(at(1_000));
+        assert_eq!(breaker.allow(at(1_000)), Err(POLICY.first_pause * 2), "a probe that failed like any");
+        breaker.succeeded();
+        breaker.failed(at(1_000), None);
+        assert_eq!(breaker.state(), BreakerState::Closed, "one in doubt does not");
+    }
+
+    #[test]
     fn a_success_in_between_keeps_it_closed() {
         let mut breaker = Breaker::new(POLICY);
         for _ in 0..100 {
@@ -192,13 +213,14 @@ mod tests {
         /// the platform asked for, `room` tells what `allow` will do, one probe is out at a time, and
         /// one success makes it whole.
         #[test]
-        fn it_is_never_stuck(steps in prop::collection::vec((0..3_u8, -5_000..40_000_i64, 0..300_u64), 0..200)) {
+        fn it_is_never_stuck(steps in prop::collection::vec((0..4_u8, -5_000..40_000_i64, 0..300_u64), 0..200)) {
             let (mut breaker, mut now) = (Breaker::new(POLICY), 0_i64);
             for (what, forward, asked) in steps {
                 now += forward;
                 match what {
                     0 => breaker.succeeded(),
                     1 => breaker.failed(at(now), (asked > 200).then(|| Duration::from_secs(asked))),
+                    2 => breaker.is_down(at(now)),
                     _ => {
                         let room = breaker.room(at(now));
                         let allowed = breaker.allow(at(now));

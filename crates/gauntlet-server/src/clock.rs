@@ -56,11 +56,30 @@ pub trait Random: Send + Sync + std::fmt::Debug {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_methods, reason = "this is the one random source")]
     fn number(&self) -> u64 {
         // The source fails only on a broken machine; then the address space's layout has to do.
-        getrandom::u64().unwrap_or_else(|_| std::ptr::from_ref(self).addr() as u64).max(1)
+        next_random().unwrap_or_else(|| std::ptr::from_ref(self).addr() as u64).max(1)
     }
+}
+
+/// Random numbers that are asked for together: each call into the system costs as much as counting
+/// an event, and every write takes a number.
+const STOCK: usize = 32;
+
+thread_local! {
+    static NUMBERS: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one random source")]
+fn next_random() -> Option<u64> {
+    NUMBERS.with_borrow_mut(|numbers| {
+        if numbers.is_empty() {
+            let mut bytes = [0; STOCK * size_of::<u64>()];
+            getrandom::fill(&mut bytes).ok()?;
+            numbers.extend(bytes.as_chunks().0.iter().map(|number| u64::from_ne_bytes(*number)));
+        }
+        numbers.pop()
+    })
 }
 
 /// Numbers from a seed, for tests and simulations.

@@ -1,11 +1,14 @@
 //! What every part of a running server shares: the store, the catalogue in use, the clock, the
 //! random source and the metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide};
-use gauntlet_store::{Error as StoreError, Lease, Load, PlayerKey, Store, Stored};
+use gauntlet_store::{Error as StoreError, Lease, PlayerKey, Store, Stored};
 use tokio::time::Instant;
 
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
     error::{ApiError, Reason},
     guarded::GuardedStore,
     metrics::Metrics,
+    reads::{self, Reads},
+    traces::Traces,
 };
 
 /// What every part of a running server shares.
@@ -23,13 +28,15 @@ pub struct Core {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     metrics: Arc<Metrics>,
-    namespace: String,
+    namespace: Arc<str>,
     late_window: Duration,
     grant_deadline: Duration,
     grant_takeover: Duration,
     grant_settle: Duration,
     /// Names this process in leases.
     instance: String,
+    traces: Traces,
+    reads: OnceLock<Reads>,
 }
 
 /// What a [`Core`] is made of.
@@ -70,19 +77,39 @@ impl Core {
             clock: parts.clock,
             random: parts.random,
             metrics: parts.metrics,
-            namespace: parts.namespace,
+            namespace: parts.namespace.into(),
             late_window: parts.late_window,
             grant_deadline: parts.grant_deadline,
             grant_takeover: parts.grant_takeover,
             grant_settle: parts.grant_settle,
             instance,
+            traces: Traces::default(),
+            reads: OnceLock::new(),
         }
+    }
+
+    /// The same with somewhere for spans to go.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
+    }
+
+    /// Where spans go.
+    pub(crate) const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where players live.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &self.store
+    }
+
+    /// From now on reads of single players that come together share a statement.
+    pub(crate) fn read_together(&self, reads: Reads) {
+        // Only the first readers are used; a process has one engine.
+        drop(self.reads.set(reads));
     }
 
     /// Whether it makes sense to ask the store: at once, and without a word in the log.
@@ -135,8 +162,8 @@ impl Core {
 
     /// The name of a player in the store.
     #[must_use]
-    pub fn key(&self, player: &str) -> PlayerKey {
-        PlayerKey { player: player.to_owned(), namespace: self.namespace.clone() }
+    pub fn key(&self, player: impl Into<String>) -> PlayerKey {
+        PlayerKey { player: player.into(), namespace: Arc::clone(&self.namespace) }
     }
 
     /// A lease of this process that begins now.
@@ -158,7 +185,13 @@ impl Core {
     /// What the rules may look at, at this moment.
     #[must_use]
     pub fn context<'a>(&self, catalogue: &'a Catalogue) -> Context<'a> {
-        Context { catalogue, now: self.now(), seed: self.random(), late_window_ms: millis(self.late_window) }
+        self.context_with(catalogue, self.random())
+    }
+
+    /// The same with a seed that the caller has: events draw nothing.
+    #[must_use]
+    pub fn context_with<'a>(&self, catalogue: &'a Catalogue, seed: u64) -> Context<'a> {
+        Context { catalogue, now: self.now(), seed, late_window_ms: millis(self.late_window) }
     }
 
     /// Reads one whole player.
@@ -168,14 +201,14 @@ impl Core {
     /// with a newer catalogue than this replica has.
     pub async fn read(&self, key: PlayerKey) -> Result<Option<Stored>, ApiError> {
         self.check_store()?;
-        let load = Load { key, settled: true, receipts: Vec::new() };
-        let loaded = self.store.load(std::slice::from_ref(&load)).await;
-        let stored = match loaded.map(|mut loaded| loaded.pop()) {
-            Ok(Some(loaded)) => loaded.stored,
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
+        let together = match self.reads.get() {
+            Some(reads) => reads.read(&key).await,
+            None => None,
         };
-        let stored = stored.map_err(|error| self.failed(&error))?;
+        let stored = match together {
+            Some(answer) => answer?,
+            None => reads::alone(self, key).await?,
+        };
         if let Some(stored) = &stored {
             check_catalogue(&stored.player, &self.catalogue())?;
         }
@@ -191,11 +224,12 @@ impl Core {
         command: &Command,
         catalogue: &Catalogue,
     ) -> Option<Reply> {
-        let before = stored.map_or_else(Player::new, |stored| stored.player.clone());
+        let nobody = stored.is_none().then(Player::new);
+        let before = stored.map(|stored| &stored.player).or(nobody.as_ref())?;
         let mut player = before.clone();
         let mut effects = Effects::default();
         let reply = decide(&mut player, command, &self.context(catalogue), &mut effects).ok()?;
-        (player == before && effects.is_empty()).then_some(reply)
+        (player == *before && effects.is_empty()).then_some(reply)
     }
 
     /// Whether the database answers.

@@ -16,6 +16,7 @@ use crate::{
     lifecycle::Tasks,
     maintenance::keep_house,
     metrics::Metrics,
+    reads::Reads,
     rewards::{Rewards, recover},
     server::{Config, Parts},
     shards::Shards,
@@ -29,6 +30,9 @@ pub(crate) struct Engine {
     pub(crate) rewards: Rewards,
     /// The shards.
     writers: Tasks,
+    /// Those that read players together, while there are requests.
+    readers: Tasks,
+    stop_readers: CancellationToken,
     /// Claims under way.
     claims: Tasks,
     /// Recovery and housekeeping.
@@ -42,7 +46,7 @@ impl Engine {
     /// # Errors
     /// A store that does not answer.
     pub(crate) async fn start(config: &Config, parts: Parts) -> Result<Self, StoreError> {
-        let core = Arc::new(Core::new(CoreParts {
+        let core = Core::new(CoreParts {
             store: parts.store,
             catalogue: parts.catalogue,
             clock: parts.clock,
@@ -53,12 +57,17 @@ impl Engine {
             grant_deadline: config.grant_deadline,
             grant_takeover: config.grant_takeover,
             grant_settle: parts.adapter.settle(),
-        }));
+        });
+        let core = Arc::new(core.with_traces(config.traces.clone()));
         // The first event must find the current generation of receipts.
         core.store().rotate_receipts(core.now()).await?;
         // Nobody is told that the server is ready before its connections are.
         core.store().warm_up().await?;
         let (writers, claims) = (Tasks::new(), Tasks::new());
+        let (readers, stop_readers) = (Tasks::new(), CancellationToken::new());
+        if core.store().prefers_many() {
+            core.read_together(Reads::start(&core, &readers, &stop_readers));
+        }
         let shards = Shards::start(core.clone(), config.limits, &writers);
         let rewards = Rewards::new(core.clone(), shards.clone(), parts.adapter, claims.clone());
         let (helpers, stop_helpers) = (Tasks::new(), CancellationToken::new());
@@ -68,7 +77,7 @@ impl Engine {
             let work = recover(rewards.clone(), config.recovery_interval, stop_helpers.clone());
             helpers.spawn_until("recovery", &stop_helpers, work);
         }
-        Ok(Self { core, shards, rewards, writers, claims, helpers, stop_helpers })
+        Ok(Self { core, shards, rewards, writers, readers, stop_readers, claims, helpers, stop_helpers })
     }
 
     /// The player API over these parts.
@@ -82,8 +91,8 @@ impl Engine {
     }
 
     /// The owners of its tasks.
-    pub(crate) fn tasks(&self) -> [Tasks; 3] {
-        [self.writers.clone(), self.claims.clone(), self.helpers.clone()]
+    pub(crate) fn tasks(&self) -> [Tasks; 4] {
+        [self.writers.clone(), self.readers.clone(), self.claims.clone(), self.helpers.clone()]
     }
 
     /// Waits until a long-lived task has died; answers which and how.
@@ -91,6 +100,7 @@ impl Engine {
         tokio::select! {
             biased;
             why = self.writers.failed() => why,
+            why = self.readers.failed() => why,
             why = self.helpers.failed() => why,
         }
     }
@@ -107,6 +117,8 @@ impl Engine {
         self.claims.finished().await;
         self.shards.close();
         self.writers.finished().await;
+        self.stop_readers.cancel();
+        self.readers.finished().await;
         crash::point(Point::BeforeClose);
         self.core.store().close().await;
     }
@@ -114,7 +126,7 @@ impl Engine {
     /// Ends every task at the point where it waits, as a killed process would.
     #[cfg(test)]
     pub(crate) async fn kill(&self) {
-        let all = [&self.writers, &self.claims, &self.helpers];
+        let all = [&self.writers, &self.readers, &self.claims, &self.helpers];
         for tasks in all {
             tasks.kill();
         }

@@ -27,12 +27,14 @@ use tonic_health::pb::{FILE_DESCRIPTOR_SET as HEALTH_SET, health_server::HealthS
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use crate::{
+    admission::gate::Gate,
     auth::events::guard,
     error::{ApiError, Reason},
-    http::cloud_events_router,
+    http::{cloud_events_gated, cloud_events_router},
     server::FaceState,
 };
 
+mod direct;
 mod events;
 mod health;
 mod observe;
@@ -40,6 +42,7 @@ mod service;
 mod status;
 mod stream;
 
+pub(crate) use observe::EVENT_LABELS;
 pub(crate) use status::unimplemented;
 
 /// The response for an error that arises before a service is reached.
@@ -60,17 +63,33 @@ pub(crate) fn api_router(face: &FaceState) -> Router {
 }
 
 /// Events in: the platform's two services, the stream, and `CloudEvents` over HTTP.
-pub(crate) fn events_router(face: &FaceState) -> Router {
+///
+/// The platform's two methods are what this port is asked for all day: [`direct`] answers them in
+/// front of the router.
+pub(crate) fn events_face(face: &FaceState) -> direct::EventsFace {
     let events = events::Events::new(face.ingest.clone());
     let routes = Routes::new(LoginServer::new(events.clone()).max_decoding_message_size(MAX_MESSAGE))
         .add_service(StatServer::new(events).max_decoding_message_size(MAX_MESSAGE))
         .add_service(
             EventStreamServer::new(stream::Events::new(face)).max_decoding_message_size(MAX_MESSAGE),
         );
-    finish(routes, face, &[LOGIN, STAT, STREAM])
+    let router = finish(routes, face, &[LOGIN, STAT, STREAM])
         .layer(from_fn_with_state(face.event_secrets.clone(), guard))
         .layer(from_fn_with_state(observe::Observer::new(face), observe::observe))
         .merge(cloud_events_router(face))
+        // Without a state that is still missing, the router is cheap to clone for each request.
+        .with_state(());
+    direct::EventsFace::new(face, router)
+}
+
+/// What the gate of the player API looks at.
+pub(crate) fn api_gate(face: &FaceState) -> Gate {
+    observe::gated(Gate::new(face), &[API])
+}
+
+/// What the gate of the events port looks at.
+pub(crate) fn events_gate(face: &FaceState) -> Gate {
+    cloud_events_gated(observe::gated(Gate::new(face), &[LOGIN, STAT]), face)
 }
 
 /// Adds health and reflection for the services named.

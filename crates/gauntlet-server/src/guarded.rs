@@ -18,7 +18,10 @@ use gauntlet_store::{
 };
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, BreakerPolicy, BreakerState};
+use crate::{
+    breaker::{Breaker, BreakerPolicy, BreakerState},
+    traces,
+};
 
 /// A pause is short: one probe costs little, and players notice every second after the database
 /// is back. A probe is given up after the longest that a call can take: waiting for a connection,
@@ -32,7 +35,7 @@ const POLICY: BreakerPolicy = BreakerPolicy {
 
 /// Why nothing was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("the database failed several times in a row and is left alone for a moment")]
+#[error("the database is down or failed several times in a row, and is left alone for a moment")]
 struct LeftAlone;
 
 /// A store that is not asked while it is down.
@@ -85,7 +88,11 @@ impl Guard {
         call: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, Error> {
         let mut turn = self.turn(operation)?;
+        let mut span = traces::statement(operation);
         let result = call.await;
+        if let Err(error) = &result {
+            span.failed(if error.is_transient() { "unavailable" } else { "rejected" });
+        }
         turn.ended(result.as_ref().err());
         result
     }
@@ -114,6 +121,7 @@ impl Turn<'_> {
         match error {
             // All connections in use says nothing about the database.
             Some(error) if error.is_busy() && !probing => {}
+            Some(error) if error.is_down() => self.guard.breaker().is_down(self.guard.now()),
             Some(error) if error.is_transient() => self.guard.breaker().failed(self.guard.now(), None),
             _ => self.guard.breaker().succeeded(),
         }
@@ -200,6 +208,10 @@ impl Store for GuardedStore {
         self.store.ping().await
     }
 
+    fn prefers_many(&self) -> bool {
+        self.store.prefers_many()
+    }
+
     fn pool_status(&self) -> PoolStatus {
         self.store.pool_status()
     }
@@ -254,6 +266,17 @@ mod tests {
         tokio::time::advance(POLICY.longest_pause).await;
         assert!(guard.run("player.load", async { Ok(()) }).await.is_ok());
         assert!(guard.has_room());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_opens_it_at_once_and_a_lost_connection_does_not() {
+        let guard = Guard::new();
+        fails(&guard).await;
+        assert!(guard.has_room(), "one connection may have been ended alone");
+        let source = gauntlet_store::ServerDown("connection refused".into()).into();
+        let down = Error::Unavailable { operation: "player.load", source };
+        let _down = guard.run("player.load", async { Err::<(), _>(down) }).await;
+        assert!(!guard.has_room());
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
+    admission::gate::Gate,
     error::{ApiError, Reason},
     grpc::{is_grpc, unimplemented},
     observe::REQUEST_ID,
@@ -34,13 +35,14 @@ mod fields;
 mod handlers;
 mod observe;
 mod ops;
+mod pieces;
 mod profiles;
 mod reply;
 mod splice;
 mod write;
 
-pub(crate) use cloud_events::router as cloud_events_router;
 pub use cloud_events::split_cloud_events;
+pub(crate) use cloud_events::{gated as cloud_events_gated, router as cloud_events_router};
 pub(crate) use ops::router as ops_router;
 pub(crate) use reply::ERROR_DOMAIN;
 
@@ -66,7 +68,7 @@ impl Splice {
     /// The reply in JSON.
     #[must_use]
     pub fn write(&self, browse: &crate::api::Browse) -> Vec<u8> {
-        self.0.of(&browse.catalogue).write(browse)
+        self.0.of(&browse.catalogue).write(browse).into_vec()
     }
 }
 
@@ -96,6 +98,12 @@ pub(crate) fn api_router(face: &FaceState, base_path: &str) -> Router {
     // Outside of all else: browsers ask before they send credentials.
     let router = if face.cors_origins.is_empty() { router } else { router.layer(cors(&face.cors_origins)) };
     router.with_state(ApiState { face: face.clone(), templates: Arc::default() })
+}
+
+/// What the gate of the player API looks at.
+pub(crate) fn api_gate(face: &FaceState, base_path: &str) -> Gate {
+    let routes = player_paths().into_iter().map(|path| (format!("{base_path}{path}"), path));
+    observe::gated(Gate::new(face), face, &routes.collect::<Vec<_>>())
 }
 
 /// Every operation of the player API.

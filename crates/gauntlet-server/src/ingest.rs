@@ -148,15 +148,16 @@ impl Ingest {
             count(EventResult::Refused(error.reason));
             return Err(error);
         }
-        let (id, player) = (raw.key.id.clone(), raw.player.clone());
+        // Only an event without an id can turn out to need one.
+        let nameless = raw.key.id.is_empty().then(|| raw.player.clone());
         let event = Event { what: raw.what, key: raw.key, at };
-        match self.shards.event(self.core.key(&player), event).await {
+        match self.shards.event(self.core.key(raw.player), event).await {
             Ok(EventOutcome::Counted) => count(EventResult::Counted),
             Ok(EventOutcome::Unchanged) => count(EventResult::Unchanged),
             Ok(EventOutcome::NeedsId) => {
                 let problem =
                     Problem::new("missing_id", "id is empty, and a goal counts these events one by one");
-                return Err(self.refuse(kind, &id, &player, problem));
+                return Err(self.refuse(kind, "", &nameless.unwrap_or_default(), problem));
             }
             Err(error) => {
                 count(EventResult::Refused(error.reason));

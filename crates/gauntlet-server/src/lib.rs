@@ -29,13 +29,16 @@ mod maintenance;
 pub mod metrics;
 pub mod net;
 mod observe;
+mod outgoing;
 pub mod profiles;
 mod rate;
+mod reads;
 pub mod rewards;
 mod server;
 pub mod shards;
 #[cfg(test)]
 mod simulation;
+pub mod traces;
 
 pub use admission::AdmissionOptions;
 pub use http::{player_paths, split_cloud_events};

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 mod list;
 
+use crate::traces;
 use list::{List, listed};
 pub(crate) use list::{Seen, at};
 
@@ -73,8 +74,9 @@ impl Tasks {
         #[cfg(test)]
         let work = until_killed(self.killed.clone(), work);
         let work = listed(self.list.clone(), name, work);
-        // What a request starts is logged with the request's id.
-        tokio::spawn(self.tracker.track_future(work.in_current_span()));
+        // What a request starts is logged with the request's id, and is in its trace.
+        let work = traces::within(traces::here(), work.in_current_span());
+        tokio::spawn(self.tracker.track_future(work));
     }
 
     /// Ends all tasks: none of them takes another step.

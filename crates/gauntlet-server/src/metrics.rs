@@ -5,7 +5,10 @@
 //! the others are looked up by their labels.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64},
+    sync::{
+        OnceLock,
+        atomic::{AtomicI64, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{error::Reason, rewards::BreakerState};
+use crate::{error::Reason, grpc, rewards::BreakerState};
 
 #[cfg(test)]
 mod page;
@@ -177,6 +180,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
+    /// Of the methods that take events, what counts those that went well.
+    usual_requests: [(&'static str, OnceLock<(Counter, Histogram)>); 3],
     events: Family<EventLabels, Counter>,
     /// By kind and usual result, the counters in `events`.
     usual_events: [[Counter; 4]; 3],
@@ -224,6 +229,7 @@ impl Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(histograms),
+            usual_requests: grpc::EVENT_LABELS.map(|label| (label, OnceLock::new())),
             usual_events: EventKind::ALL.map(|kind| {
                 EventResult::USUAL.map(|result| events.get_or_create_owned(&EventLabels::of(kind, result)))
             }),
@@ -279,6 +285,18 @@ impl Metrics {
     /// A request was answered.
     pub fn request(&self, route: Route, code: &'static str, reason: &'static str, elapsed: Duration) {
         let Route { face, method, route: name } = route;
+        if code == "OK"
+            && face == "grpc"
+            && let Some((_, usual)) = self.usual_requests.iter().find(|(usual, _)| *usual == name)
+        {
+            let (counter, seconds) = usual.get_or_init(|| {
+                let labels = RequestLabels { face, method, route: name, code, reason };
+                (self.requests.get_or_create_owned(&labels), self.request_seconds.get_or_create_owned(&route))
+            });
+            counter.inc();
+            seconds.observe(elapsed.as_secs_f64());
+            return;
+        }
         self.requests.get_or_create(&RequestLabels { face, method, route: name, code, reason }).inc();
         self.request_seconds.get_or_create(&route).observe(elapsed.as_secs_f64());
     }
@@ -325,6 +343,21 @@ impl Metrics {
     /// An operation was refused before any work.
     pub fn shed(&self, cause: &'static str) {
         self.sheds.get_or_create(&OneLabel { kind: cause }).inc();
+    }
+
+    /// The counter of [`Metrics::shed`] for one cause.
+    pub(crate) fn sheds(&self, cause: &'static str) -> Counter {
+        self.sheds.get_or_create_owned(&OneLabel { kind: cause })
+    }
+
+    /// The figures of [`Metrics::request`] for one answer to one route, to be looked up once.
+    pub(crate) fn answers(&self, route: Route, code: &'static str, reason: &'static str) -> Answers {
+        let Route { face, method, route: name } = route;
+        let labels = RequestLabels { face, method, route: name, code, reason };
+        Answers {
+            count: self.requests.get_or_create_owned(&labels),
+            seconds: self.request_seconds.get_or_create_owned(&route),
+        }
     }
 
     /// The store failed.
@@ -398,6 +431,21 @@ impl Metrics {
             .and_then(|()| encode_registry(&mut text, &sample::registry(sample)))
             .and_then(|()| encode_eof(&mut text));
         text
+    }
+}
+
+/// What is counted of one answer to one route.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    count: Counter,
+    seconds: Histogram,
+}
+
+impl Answers {
+    /// A request was answered.
+    pub(crate) fn add(&self, elapsed: Duration) {
+        self.count.inc();
+        self.seconds.observe(elapsed.as_secs_f64());
     }
 }
 

@@ -6,6 +6,8 @@
 //! loop is ours.
 
 use std::{
+    convert::Infallible,
+    future::poll_fn,
     io,
     pin::pin,
     sync::{
@@ -15,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{body::Body, response::Response};
 use hyper::{
     Request,
     body::Incoming,
@@ -34,19 +36,25 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service as _;
 
 use crate::lifecycle::at;
 
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
+mod streams;
 pub mod tls;
 
 use prefixed::{Prefixed, Protocol, detect};
 use replies::Replies;
 use stall::Stalling;
+use streams::{Streams, mark};
 use tls::Tls;
+
+use crate::admission::{
+    Coming,
+    gate::{Gate, Look},
+};
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -110,8 +118,33 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a bound listener until the shutdown begins, then lets running requests end, for
 /// [`NetOptions::drain`] at most. When it returns, every task it started has ended.
-pub async fn serve(listener: TcpListener, router: Router, options: &NetOptions, shutdown: CancellationToken) {
-    let server = Arc::new(Server::new(router, options, shutdown.clone()));
+pub async fn serve<S: Face>(
+    listener: TcpListener,
+    face: S,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    run(listener, Server::new(face, None, options, shutdown.clone()), options, shutdown).await;
+}
+
+/// The same with a gate that looks at every request before the face does.
+pub(crate) async fn serve_behind<S: Face>(
+    gate: Gate,
+    listener: TcpListener,
+    face: S,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    run(listener, Server::new(face, Some(gate), options, shutdown.clone()), options, shutdown).await;
+}
+
+async fn run<S: Face>(
+    listener: TcpListener,
+    server: Server<S>,
+    options: &NetOptions,
+    shutdown: CancellationToken,
+) {
+    let server = Arc::new(server);
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
@@ -180,11 +213,35 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// What answers the requests of a listener; cheap to clone for each. An axum router is one.
+pub trait Face:
+    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Face for S where
+    S: tower::Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// What all connections of a listener share.
-struct Server {
-    router: Router,
+struct Server<S> {
+    face: S,
+    gate: Option<Gate>,
     http1: http1::Builder,
-    http2: http2::Builder<Tracked>,
+    http2: http2::Builder<Streams>,
     streams: TaskTracker,
     first_request: Duration,
     reply: Duration,
@@ -192,8 +249,8 @@ struct Server {
     shutdown: CancellationToken,
 }
 
-impl Server {
-    fn new(router: Router, options: &NetOptions, shutdown: CancellationToken) -> Self {
+impl<F: Face> Server<F> {
+    fn new(face: F, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
         let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
@@ -201,7 +258,7 @@ impl Server {
             // hyper's limit for heads runs while the connection is idle, too.
             .header_read_timeout(options.idle)
             .max_header_size(MAX_HEAD as usize);
-        let mut http2 = http2::Builder::new(Tracked(streams.clone()));
+        let mut http2 = http2::Builder::new(Streams::new(streams.clone()));
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD)
@@ -211,10 +268,8 @@ impl Server {
             .max_send_buf_size(MAX_UNSENT)
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
-        // Without a state that is still missing, the router is cheap to clone for each request.
-        let router = router.with_state(());
         let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { router, http1, http2, streams, first_request, reply, tls, shutdown }
+        Self { face, gate, http1, http2, streams, first_request, reply, tls, shutdown }
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -254,13 +309,21 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
+        let face = self.face.clone();
         let asked = AtomicBool::new(false);
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(replies.clone());
-            router.clone().call(request)
+            let look = self.gate.as_ref().map_or(Look::Enter(None), |gate| gate.look(&request));
+            mark(matches!(look, Look::Refused(_)));
+            let next = match look {
+                Look::Refused(refusal) => Next::Refused(refusal),
+                Look::Enter(coming) => {
+                    request.extensions_mut().insert(replies.clone());
+                    Next::Routed(face.clone().call(request), coming)
+                }
+            };
+            answer(next)
         });
         let io = TokioIo::new(Stalling::new(stream, self.reply));
         let ended = match protocol {
@@ -305,16 +368,27 @@ impl Server {
     }
 }
 
-/// Runs the tasks of HTTP/2 requests so that they can be waited for.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
+/// Who answers a request.
+enum Next<F> {
+    Refused(Response),
+    Routed(F, Option<Coming>),
+}
 
-impl<F> hyper::rt::Executor<F> for Tracked
+/// The gate's answer, or the face's. What was let in counts as coming until the face has looked at
+/// it once.
+async fn answer<F>(next: Next<F>) -> Result<Response, Infallible>
 where
-    F: Future + Send + 'static,
-    F::Output: Send,
+    F: Future<Output = Result<Response, Infallible>>,
 {
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
+    let (future, mut coming) = match next {
+        Next::Refused(refusal) => return Ok(refusal),
+        Next::Routed(future, coming) => (future, coming),
+    };
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        coming = None;
+        polled
+    })
+    .await
 }

@@ -40,10 +40,9 @@ mod policy;
 mod webhook;
 mod worker;
 
-pub use crate::breaker::BreakerState;
+pub use crate::{breaker::BreakerState, outgoing::SetUpError};
 pub use adapter::{GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search};
 pub use ags::{AgsAdapter, AgsConfig, AgsMode, ClientSecret};
-pub use client::SetUpError;
 pub use log::LogAdapter;
 pub use webhook::{SecretError, SigningSecret, WebhookAdapter, WebhookConfig};
 pub(crate) use worker::recover;

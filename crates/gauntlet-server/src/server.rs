@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderValue};
+use axum::http::HeaderValue;
 use gauntlet_domain::Catalogue;
 use gauntlet_store::{
     Error as StoreError, Store,
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::{Admission, AdmissionOptions},
+    admission::{Admission, AdmissionOptions, gate::Gate},
     api::Api,
     auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
     clock::{Clock, Random},
@@ -23,11 +23,12 @@ use crate::{
     lifecycle::{Readiness, Tasks},
     metrics::Sample,
     net::{
-        self, NetOptions,
+        self, Face, NetOptions,
         tls::{self, Tls, TlsError, TlsFiles},
     },
     rewards::RewardAdapter,
     shards::{Limits, Shards},
+    traces::Traces,
 };
 
 /// What one process does. All of it, unless a deployment splits it.
@@ -100,6 +101,8 @@ pub struct Config {
     /// Whether profiles can be taken on the operations port. Who can, can slow the process down and
     /// sees names of its functions: only for addresses that no stranger reaches.
     pub profiles: bool,
+    /// Where spans of requests go; off by default.
+    pub traces: Traces,
 }
 
 impl Config {
@@ -131,6 +134,7 @@ impl Config {
             admission: AdmissionOptions::default(),
             net: NetOptions::default(),
             profiles: false,
+            traces: Traces::default(),
         }
     }
 }
@@ -295,7 +299,7 @@ impl Server {
             ingest: self.ingest.clone(),
             core: self.engine.core.clone(),
             shards: self.engine.shards.clone(),
-            admission: Admission::new(self.engine.core.clone(), config.admission),
+            admission: Admission::new(&self.engine.core, config.admission),
             auth: security.sign_in,
             event_secrets: config.event_secrets.clone(),
             cors_origins: config.cors_origins.clone(),
@@ -309,24 +313,36 @@ impl Server {
         let options = |tls: &Option<Tls>| NetOptions { tls: tls.clone(), ..config.net.clone() };
         let (api_tls, events_tls) = (&security.api, &security.events);
         if let Some(listener) = listeners.http {
-            let router = http::api_router(&with(api_tls), &config.base_path);
-            self.serve("http", listener, router, options(api_tls));
+            let face = with(api_tls);
+            let router = http::api_router(&face, &config.base_path).with_state(());
+            let gate = http::api_gate(&face, &config.base_path);
+            self.serve("http", listener, (router, gate), options(api_tls));
         }
         if let Some(listener) = listeners.grpc {
-            self.serve("grpc", listener, grpc::api_router(&with(api_tls)), options(api_tls));
+            let face = with(api_tls);
+            let faces = (grpc::api_router(&face).with_state(()), grpc::api_gate(&face));
+            self.serve("grpc", listener, faces, options(api_tls));
         }
         if let Some(listener) = listeners.events {
-            self.serve("events", listener, grpc::events_router(&with(events_tls)), options(events_tls));
+            let face = with(events_tls);
+            let faces = (grpc::events_face(&face), grpc::events_gate(&face));
+            self.serve("events", listener, faces, options(events_tls));
         }
         let (options, stop) = (config.net.clone(), self.stop_ops.clone());
-        let router = http::ops_router(&state);
+        let router = http::ops_router(&state).with_state(());
         let work = async move { net::serve(listeners.ops, router, &options, stop).await };
         self.ops.spawn_until("ops", &self.stop_ops, work);
     }
 
-    fn serve(&self, name: &'static str, listener: TcpListener, router: Router, options: NetOptions) {
+    fn serve(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        (face, gate): (impl Face, Gate),
+        options: NetOptions,
+    ) {
         let stop = self.stop_faces.clone();
-        let work = async move { net::serve(listener, router, &options, stop).await };
+        let work = async move { net::serve_behind(gate, listener, face, &options, stop).await };
         self.faces.spawn_until(name, &self.stop_faces, work);
     }
 }
@@ -374,7 +390,9 @@ impl Security {
     fn load(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
         let sign_in = match &config.auth {
             AuthMode::Mock => SignIn::Mock,
-            AuthMode::Jwt(options) => SignIn::Jwt(Verifier::new(options.clone(), clock.clone())?),
+            AuthMode::Jwt(options) => {
+                SignIn::Jwt(Verifier::new(options.clone(), clock.clone(), config.traces.clone())?)
+            }
         };
         let load = |files: &Option<TlsFiles>| files.clone().map(Tls::load).transpose();
         Ok(Self { sign_in, api: load(&config.api_tls)?, events: load(&config.events_tls)? })

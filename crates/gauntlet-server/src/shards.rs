@@ -25,9 +25,11 @@ use crate::{
     core::Core,
     error::{ApiError, Reason},
     lifecycle::Tasks,
+    traces::Queued,
 };
 
 mod group;
+mod memory;
 mod pace;
 mod worker;
 
@@ -93,11 +95,13 @@ struct Operation {
     asked: Instant,
     /// When its caller gives up: then it is not begun.
     deadline: Option<Instant>,
+    /// Its wait, when its request is sampled.
+    queued: Option<Box<Queued>>,
 }
 
 impl Operation {
     fn new(key: PlayerKey, work: Work, reply: ReplyTo, deadline: Option<Instant>) -> Self {
-        Self { key, work, reply, asked: Instant::now(), deadline }
+        Self { key, work, reply, asked: Instant::now(), deadline, queued: Queued::begin() }
     }
 
     fn is_late(&self, now: Instant) -> bool {
@@ -255,4 +259,4 @@ fn lost() -> ApiError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

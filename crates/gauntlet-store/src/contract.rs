@@ -1,6 +1,6 @@
 //! The trait and its types. The prose contract stands at the top of the crate.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use gauntlet_domain::{
@@ -15,8 +15,8 @@ use crate::figures::Figures;
 pub struct PlayerKey {
     /// The player's id.
     pub player: String,
-    /// The game's namespace.
-    pub namespace: String,
+    /// The game's namespace; shared, because one process has one for all of its players.
+    pub namespace: Arc<str>,
 }
 
 /// A player to load.
@@ -62,6 +62,9 @@ pub struct Write {
     pub settled_changed: bool,
     /// What to store with it.
     pub receipts: Vec<ReceiptKey>,
+    /// Nobody has looked whether these receipts exist: if one does, it is a conflict, as if the
+    /// revision had moved.
+    pub unseen: bool,
     /// Grants to create, as being sent for the first time under `lease`.
     pub orders: Vec<GrantOrder>,
     /// The lease of new grants; required when there are `orders`.
@@ -160,6 +163,13 @@ impl Error {
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Unavailable { source, .. } if source.is::<PoolBusy>())
     }
+
+    /// Whether there is no doubt that the database as a whole is down: other calls would fare no
+    /// better. A connection that broke says no such thing: somebody may have ended that one alone.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if source.is::<ServerDown>())
+    }
 }
 
 /// Why an [`Error::Unavailable`] may be nobody's fault: every connection was in use for as long as
@@ -167,6 +177,12 @@ impl Error {
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("all connections were in use")]
 pub struct PoolBusy;
+
+/// Why an [`Error::Unavailable`] is everybody's: nobody listens at the database's address, or who
+/// listens says that the database stops or has not started yet.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is down")]
+pub struct ServerDown(#[source] pub BoxError);
 
 /// Who may send a grant, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -394,6 +410,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Asks the database for nothing, to see whether it answers.
     async fn ping(&self) -> Result<(), Error>;
+
+    /// Whether loading many players at once is much cheaper than loading each alone, so that
+    /// callers do well to wait for each other.
+    fn prefers_many(&self) -> bool {
+        false
+    }
 
     /// How the connections are used.
     fn pool_status(&self) -> PoolStatus;

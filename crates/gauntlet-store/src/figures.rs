@@ -42,8 +42,10 @@ pub struct Figures {
     pub pool_timeouts: u64,
     /// SQLite: how long calls waited for the thread that writes.
     pub writer_wait: Times,
-    /// SQLite: how long moving the log to the database file took, while commits stood still.
+    /// SQLite: how long a commit stood still to finish moving the log to the database file.
     pub checkpoints: Times,
+    /// SQLite: how long moving the log to the database file took, while commits went on.
+    pub moves: Times,
     /// SQLite: bytes of the log beside the database file.
     pub log_bytes: Option<u64>,
 }
@@ -70,6 +72,7 @@ pub(crate) struct Meter {
     pub(crate) pool_timeouts: AtomicU64,
     pub(crate) writer_wait: Watch,
     pub(crate) checkpoints: Watch,
+    pub(crate) moves: Watch,
 }
 
 /// Gathers times.
@@ -107,6 +110,7 @@ impl Meter {
             pool_timeouts: self.pool_timeouts.load(Ordering::Relaxed),
             writer_wait: self.writer_wait.read(),
             checkpoints: self.checkpoints.read(),
+            moves: self.moves.read(),
             // There is no log before the first write and after the last close.
             log_bytes: log.map(|path| std::fs::metadata(path).map_or(0, |about| about.len())),
         }

@@ -14,6 +14,8 @@
 //! - **Reads are true**: `load` sees every commit that was acknowledged before it was called.
 //!   Receipts are looked up after (or in the same snapshot as) the documents, so a receipt that
 //!   was missed implies a revision that has moved.
+//! - **A receipt that nobody looked for** ([`Write::unseen`]) and that exists is a conflict like a
+//!   revision that has moved: a writer that remembers a player need not read before it writes.
 //! - **Errors are different answers**: see [`Error`]. A conflict is known not to be applied; an
 //!   unknown outcome may have been; unavailable was not; corrupt names table, column and id.
 //! - **Absence is not an error**: a player without a row is `None`, and is created by a write
@@ -34,7 +36,8 @@ mod sqlite;
 
 pub use contract::{
     BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
-    Locked, LockedDecision, PlayerKey, PoolBusy, PoolStatus, Retry, Store, Stored, Write, Written,
+    Locked, LockedDecision, PlayerKey, PoolBusy, PoolStatus, Retry, ServerDown, Store, Stored, Write,
+    Written,
 };
 pub use figures::{Figures, Times};
 pub use memory::MemoryStore;

@@ -94,7 +94,14 @@ impl State {
     }
 
     fn commit(&mut self, writes: &[Write], encoded: Vec<Encoded>) -> Result<Vec<Written>, Error> {
+        let counted = |key: &PlayerKey, receipt: &ReceiptKey| {
+            let row = (key.clone(), receipt.clone());
+            self.receipts.iter().any(|generation| generation.contains(&row))
+        };
         let holds = |write: &Write| {
+            if write.unseen && write.receipts.iter().any(|receipt| counted(&write.key, receipt)) {
+                return false;
+            }
             self.players.get(&write.key).map(|document| document.revision) == write.expected.map(rows::wide)
         };
         let winners: Vec<bool> = writes.iter().map(holds).collect();

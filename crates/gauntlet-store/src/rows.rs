@@ -204,7 +204,7 @@ pub(crate) struct BadValue(pub(crate) String);
 impl GrantRow {
     /// Reads the row.
     pub(crate) fn into_grant(self) -> Result<Grant, Error> {
-        let key = PlayerKey { player: self.player, namespace: self.namespace };
+        let key = PlayerKey { player: self.player, namespace: self.namespace.into() };
         let id = format!("{}/{}/{}/{}", row_id(&key), self.goal, self.cycle, self.epoch);
         let bad = |column, value: String| corrupt("reward_grant", column, id.clone(), BadValue(value));
         let number = |column, value: i64| u32::try_from(value).map_err(|_| bad(column, value.to_string()));

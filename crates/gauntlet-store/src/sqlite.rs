@@ -9,6 +9,7 @@ mod commit;
 mod connection;
 mod grants;
 mod load;
+mod mover;
 mod registry;
 mod writer;
 
@@ -33,6 +34,7 @@ use crate::contract::{
 };
 use crate::figures::{Figures, Meter};
 use crate::rows;
+use mover::Mover;
 use writer::Writer;
 
 /// Where the file is.
@@ -108,8 +110,9 @@ impl SqliteStore {
         }
         let lock = lock(&options.path).map_err(reject)?;
         let meter = Arc::new(Meter::new(options.slow));
-        let connection = connection::open_writer(&options.path, options.max_bytes, &meter)?;
-        let writer = Writer::start(connection, lock, &meter)?;
+        let mut connection = connection::open_writer(&options.path, options.max_bytes)?;
+        let mover = Mover::start(&options.path, &mut connection, &meter)?;
+        let writer = Writer::start(connection, Some(mover), lock, &meter)?;
         let readers = (0..options.readers)
             .map(|_| connection::open_reader(&options.path).map(|connection| Mutex::new(Some(connection))))
             .collect::<Result<_, _>>()?;

@@ -283,6 +283,15 @@ impl Database {
         Sessions { open: number(0), in_transaction: number(1) }
     }
 
+    /// Ends one session of the service, as an administrator would; false: it has none.
+    pub async fn end_a_session(&self) -> bool {
+        let client = self.client().await;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name = 'gauntlet' ORDER BY random() LIMIT 1";
+        let row = client.query_opt(end, &[]).await.expect("pg_stat_activity");
+        row.is_some_and(|row| row.get(0))
+    }
+
     /// A plain connection, for tests that look at tables or damage them.
     pub async fn client(&self) -> tokio_postgres::Client {
         connect(&self.url).await

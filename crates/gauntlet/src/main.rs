@@ -7,6 +7,7 @@
 mod allocator;
 mod cli;
 mod commands;
+mod export;
 mod logging;
 mod output;
 mod settings;

@@ -31,6 +31,7 @@ use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};
 pub(crate) use typed::{
     ClientTls, LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
+    TraceSettings,
 };
 pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, instant};
 

@@ -12,7 +12,7 @@ use crate::rig;
 const PLAYERS: u32 = 1_000;
 
 fn key(player: u32) -> PlayerKey {
-    PlayerKey { player: format!("player-{player}"), namespace: "gauntlet".to_owned() }
+    PlayerKey { player: format!("player-{player}"), namespace: "gauntlet".into() }
 }
 
 async fn batcher(shards: usize) -> Batcher {
@@ -25,6 +25,7 @@ async fn batcher(shards: usize) -> Batcher {
             player: rig::player(&catalogue),
             settled_changed: false,
             receipts: Vec::new(),
+            unseen: false,
             orders: Vec::new(),
             lease: None,
             results: Vec::new(),

@@ -61,7 +61,7 @@ pub(crate) fn event(seconds: u32) -> Event {
             value: f64::from(seconds % 1_000),
             increment: 1.0,
         },
-        key: ReceiptKey { source: "bench".to_owned(), kind: "stat".to_owned(), id: seconds.to_string() },
+        key: ReceiptKey { source: "bench".into(), kind: "stat".into(), id: seconds.to_string() },
         at: Timestamp::from_seconds(START + i64::from(seconds)),
     }
 }

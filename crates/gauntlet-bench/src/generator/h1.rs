@@ -7,6 +7,10 @@ use crate::Result;
 #[derive(Debug)]
 pub(super) struct Http1 {
     expected: u16,
+    /// Whether 429 is an answer like others.
+    refusals: bool,
+    /// Whether the answer that comes is a 429.
+    refused: bool,
     next: u64,
     /// Bytes of the body that are still to come; `None`: the head is.
     missing: Option<usize>,
@@ -14,8 +18,8 @@ pub(super) struct Http1 {
 
 impl Http1 {
     /// For requests that are answered with this status.
-    pub(super) const fn new(expected: u16) -> Self {
-        Self { expected, next: 0, missing: None }
+    pub(super) const fn new(expected: u16, refusals: bool) -> Self {
+        Self { expected, refusals, refused: false, next: 0, missing: None }
     }
 }
 
@@ -58,7 +62,8 @@ impl Wire for Http1 {
                         return Ok(used);
                     };
                     let (status, length) = read_head(&rest[..end])?;
-                    if status != self.expected {
+                    self.refused = self.refusals && status == 429;
+                    if status != self.expected && !self.refused {
                         let body = String::from_utf8_lossy(&rest[end..]);
                         return Err(format!("HTTP status {status}: {}", body.trim()).into());
                     }
@@ -67,7 +72,7 @@ impl Wire for Http1 {
                 }
                 Some(0) => {
                     self.missing = None;
-                    answers.push(Answer { number: self.next });
+                    answers.push(Answer { number: self.next, refused: self.refused });
                     self.next += 1;
                 }
                 Some(missing) => {
@@ -90,7 +95,7 @@ mod tests {
     #[test]
     fn responses_in_pieces_are_put_together() {
         let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx: y\r\n\r\nhello";
-        let mut wire = Http1::new(200);
+        let mut wire = Http1::new(200, false);
         let (mut answers, mut held) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             for byte in reply {
@@ -104,7 +109,7 @@ mod tests {
             wire.feed(b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nno", &mut Vec::new(), &mut answers);
         assert!(refused.is_err_and(|error| error.to_string().contains("503")));
         assert!(wire.feed(b"HTTP/1.1 304 Not Modified\r\n\r\n", &mut Vec::new(), &mut answers).is_err());
-        let mut unchanged = Http1::new(304);
+        let mut unchanged = Http1::new(304, false);
         unchanged.feed(b"HTTP/1.1 304 Not Modified\r\n\r\n", &mut Vec::new(), &mut answers).expect("no body");
         assert_eq!(answers.len(), 4);
     }

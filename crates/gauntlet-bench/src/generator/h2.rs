@@ -7,6 +7,9 @@ use super::{
 };
 use crate::Result;
 
+/// `RESOURCE_EXHAUSTED`.
+const REFUSED: u16 = 8;
+
 /// One connection of a gRPC client.
 #[derive(Debug)]
 pub(super) struct Unary {
@@ -15,16 +18,19 @@ pub(super) struct Unary {
     decoder: Decoder,
     next_stream: u32,
     block: Vec<u8>,
+    /// Whether status 8 is an answer like others.
+    refusals: bool,
 }
 
 impl Unary {
-    pub(super) fn new(paths: &[String]) -> Self {
+    pub(super) fn new(paths: &[String], refusals: bool) -> Self {
         Self {
             link: Link::default(),
             encoder: Encoder::new(paths),
             decoder: Decoder::default(),
             next_stream: 1,
             block: Vec::new(),
+            refusals,
         }
     }
 }
@@ -78,8 +84,11 @@ impl Wire for Unary {
             if frame.kind == HEADERS {
                 let statuses = self.decoder.read(frame.payload)?;
                 if frame.flags & END_STREAM != 0 {
-                    judge(statuses.grpc, statuses.http, number)?;
-                    answers.push(Answer { number });
+                    let refused = self.refusals && statuses.grpc == Some(REFUSED);
+                    if !refused {
+                        judge(statuses.grpc, statuses.http, number)?;
+                    }
+                    answers.push(Answer { number, refused });
                 }
             } else if frame.flags & END_STREAM != 0 {
                 return Err(format!("call {number} ended without trailers").into());

@@ -46,6 +46,8 @@ type Constant = (usize, &'static str, String);
 /// Writes the headers of requests of one connection.
 #[derive(Debug)]
 pub(super) struct Encoder {
+    /// The method, as an index of the static table.
+    method: u8,
     shared: Vec<Constant>,
     paths: Vec<String>,
     /// Where each constant came into the peer's table; `None`: not yet.
@@ -57,13 +59,22 @@ pub(super) struct Encoder {
 impl Encoder {
     /// For gRPC calls of these paths.
     pub(super) fn new(paths: &[String]) -> Self {
+        let call = [(0, "te", "trailers"), (31, "content-type", "application/grpc")];
+        Self::with(0x83, &call, paths)
+    }
+
+    /// For GET requests of one path whose replies may be compressed.
+    pub(super) fn get(path: &str) -> Self {
+        Self::with(0x82, &[(16, "accept-encoding", "zstd")], &[path.to_owned()])
+    }
+
+    fn with(method: u8, headers: &[(usize, &'static str, &str)], paths: &[String]) -> Self {
+        let every = [(1, ":authority", "bench"), (58, "user-agent", "gauntlet-bench")];
+        let constant =
+            |(index, name, value): &(usize, &'static str, &str)| (*index, *name, (*value).to_owned());
         Self {
-            shared: vec![
-                (1, ":authority", "bench".to_owned()),
-                (0, "te", "trailers".to_owned()),
-                (31, "content-type", "application/grpc".to_owned()),
-                (58, "user-agent", "gauntlet-bench".to_owned()),
-            ],
+            method,
+            shared: every.iter().chain(headers).map(constant).collect(),
             paths: paths.to_vec(),
             shared_at: None,
             paths_at: vec![None; paths.len()],
@@ -74,8 +85,8 @@ impl Encoder {
     /// Appends the header block of a call of the path with this position, by this player (empty:
     /// nobody).
     pub(super) fn write(&mut self, path: usize, player: &[u8], out: &mut Vec<u8>) {
-        // :method POST, :scheme http
-        out.extend_from_slice(&[0x83, 0x86]);
+        // :scheme http
+        out.extend_from_slice(&[self.method, 0x86]);
         if let Some(at) = self.paths_at[path] {
             write_integer(out, 0x80, 7, DYNAMIC + self.inserted - 1 - at);
         } else {

@@ -56,7 +56,7 @@ impl Publish {
         while let Some((head, after)) = rest.split_first_chunk::<5>() {
             let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
             let Some((message, after)) = after.split_at_checked(length) else { break };
-            answers.push(Answer { number: ack(message)? });
+            answers.push(Answer { number: ack(message)?, refused: false });
             rest = after;
         }
         let left = rest.len();

@@ -67,7 +67,7 @@ fn longest(bench: &Bench, store: &str, active: usize) -> Result<f64> {
     let store = PgStore::connect(&PgOptions::new(store))?;
     let loads: Vec<Load> = (0..PLAYERS)
         .map(|number| Load {
-            key: PlayerKey { player: players::id(number), namespace: NAMESPACE.to_owned() },
+            key: PlayerKey { player: players::id(number), namespace: NAMESPACE.into() },
             settled: true,
             receipts: Vec::new(),
         })

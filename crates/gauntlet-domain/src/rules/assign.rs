@@ -13,9 +13,10 @@ pub(super) fn initialize(player: &mut Player, context: &Context<'_>, effects: &m
     player.settle(context.catalogue);
     let missing: Vec<GoalIndex> = context
         .catalogue
-        .goals_with_indexes()
-        .filter(|(_, goal)| goal.definition.default_assigned && player.goal(goal.number).is_none())
-        .map(|(index, _)| index)
+        .default_goals()
+        .iter()
+        .copied()
+        .filter(|index| player.goal(context.catalogue.goal(*index).number).is_none())
         .collect();
     let assigned: Vec<GoalNumber> =
         missing.iter().filter_map(|index| activate(player, *index, context)).collect();

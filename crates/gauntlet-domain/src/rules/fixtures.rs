@@ -330,7 +330,7 @@ pub(super) fn reload(player: &Player) -> Player {
 
 pub(super) fn event(what: EventWhat, at: Timestamp, id: &str) -> Event {
     let kind = if what == EventWhat::Login { "login" } else { "stat" };
-    let key = ReceiptKey { source: "test".to_owned(), kind: kind.to_owned(), id: id.to_owned() };
+    let key = ReceiptKey { source: "test".into(), kind: kind.to_owned().into(), id: id.to_owned() };
     Event { what, key, at }
 }
 

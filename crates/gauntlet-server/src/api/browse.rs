@@ -6,8 +6,7 @@ use std::{
 };
 
 use gauntlet_domain::{
-    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Timestamp, catalogue::GoalKind,
-    cycle::day_number, view_goal,
+    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Timestamp, cycle::day_number, view_goal,
 };
 use gauntlet_proto::service as proto;
 use gauntlet_store::Stored;
@@ -90,17 +89,12 @@ impl Browse {
 
     /// The calendar day of every time zone in which a daily goal lives.
     fn hash_days(&self, hash: &mut DefaultHasher) {
-        let mut zone_before = None;
-        for goal in self.catalogue.goals() {
-            let zone = goal.definition.time_zone;
-            if goal.definition.kind == GoalKind::Daily && zone_before != Some(zone) {
-                day_number(zone, self.now).hash(hash);
-                zone_before = Some(zone);
-            }
+        for zone in self.catalogue.daily_zones() {
+            day_number(*zone, self.now).hash(hash);
         }
     }
 
-    fn document(&self) -> Option<&Player> {
+    pub(crate) fn document(&self) -> Option<&Player> {
         self.stored.as_ref().map(|stored| &stored.player)
     }
 }

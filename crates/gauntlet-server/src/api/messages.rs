@@ -32,7 +32,7 @@ pub(crate) fn seconds_until(end: Option<Timestamp>, now: Timestamp) -> i32 {
     end.map_or(0, |end| i32::try_from((end.since(now) / 1000).max(0)).unwrap_or(i32::MAX))
 }
 
-pub(super) fn initialized(catalogue: &Catalogue, reply: Reply) -> proto::InitializeResponse {
+pub(crate) fn initialized(catalogue: &Catalogue, reply: Reply) -> proto::InitializeResponse {
     let Reply::Initialized { assigned, new_assignments } = reply else {
         return proto::InitializeResponse::default();
     };
@@ -41,7 +41,8 @@ pub(super) fn initialized(catalogue: &Catalogue, reply: Reply) -> proto::Initial
     proto::InitializeResponse { new_assignments, total_active: count(assigned_goals.len()), assigned_goals }
 }
 
-fn assigned_goal(catalogue: &Catalogue, index: GoalIndex, view: GoalView) -> proto::AssignedGoal {
+/// A goal as the start of a session shows it.
+pub(crate) fn assigned_goal(catalogue: &Catalogue, index: GoalIndex, view: GoalView) -> proto::AssignedGoal {
     let goal = catalogue.goal(index);
     proto::AssignedGoal {
         challenge_id: catalogue.challenge(goal.challenge).id.clone(),

@@ -29,6 +29,8 @@ use crate::{
     api::Caller,
     clock::Clock,
     error::{ApiError, Reason},
+    outgoing,
+    traces::Traces,
 };
 
 /// How long a request waits for a refresh that it asked for.
@@ -63,12 +65,9 @@ pub enum SetUpError {
     /// The key set's address is none.
     #[error("the key set's address is no URL")]
     Address,
-    /// The certificates of the operating system cannot be read.
-    #[error("the certificates of this machine's trusted authorities cannot be read")]
-    Roots(#[source] std::io::Error),
-    /// The TLS library refuses its own defaults.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
+    /// The client that fetches the key set cannot be set up.
+    #[error(transparent)]
+    Client(#[from] outgoing::SetUpError),
 }
 
 /// What a token proves.
@@ -108,6 +107,7 @@ struct Inner {
     options: JwtOptions,
     fetch: Fetch,
     clock: Arc<dyn Clock>,
+    traces: Traces,
     keys: watch::Sender<Keys>,
     /// Somebody waits for a refresh.
     wanted: Notify,
@@ -118,10 +118,10 @@ impl Verifier {
     ///
     /// # Errors
     /// An address that is none, or a machine whose trusted certificates cannot be read.
-    pub fn new(options: JwtOptions, clock: Arc<dyn Clock>) -> Result<Self, SetUpError> {
+    pub fn new(options: JwtOptions, clock: Arc<dyn Clock>, traces: Traces) -> Result<Self, SetUpError> {
         let fetch = Fetch::new(&options.jwks_url)?;
         let keys = watch::Sender::new(Keys::default());
-        Ok(Self(Arc::new(Inner { options, fetch, clock, keys, wanted: Notify::new() })))
+        Ok(Self(Arc::new(Inner { options, fetch, clock, traces, keys, wanted: Notify::new() })))
     }
 
     /// Keeps the key set fresh until the shutdown.
@@ -204,7 +204,7 @@ impl Verifier {
 
     /// Fetches the key set; answers whether it could. What was there stays when it could not.
     async fn refresh(&self) -> bool {
-        let fetched = match self.0.fetch.get().await {
+        let fetched = match self.0.traces.own("keys.refresh", self.0.fetch.get()).await {
             Ok(body) => KeySet::parse(&body),
             Err(why) => Err(why),
         };

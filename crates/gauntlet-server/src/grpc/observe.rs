@@ -1,11 +1,16 @@
 //! What surrounds every gRPC call: the caller's deadline, errors that tonic makes before a
 //! handler runs, and metrics.
 
-use std::{error::Error as _, sync::Arc, time::Instant};
+use std::{
+    error::Error as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
+    body::Bytes,
     extract::{Request, State},
-    http::Uri,
+    http::{Extensions, HeaderMap, HeaderValue, Uri},
     middleware::Next,
     response::Response,
 };
@@ -14,24 +19,31 @@ use tracing::Instrument as _;
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
-    admission::{Admission, Class, asked_time},
+    admission::{Admission, Class, asked_time, gate::Gate},
     core::Core,
     error::{ApiError, Reason},
     metrics::Route,
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
+    traces::{self, Served},
 };
 
 /// The label of one event of a stream; the stream itself has the label of its method.
 pub(super) const STREAMED_EVENT: &str = "gauntlet.events.v1.Event";
+/// The labels of what takes events.
+pub(crate) const EVENT_LABELS: [&str; 3] = [STAT, STREAMED_EVENT, LOGIN];
 /// The label of calls for methods that do not exist: what callers make up is no label.
 const UNMATCHED: &str = "unmatched";
 
+/// The platform's two methods.
+pub(super) const LOGIN: &str = "accelbyte.iam.account.v1.UserAuthenticationUserLoggedInService/OnMessage";
+pub(super) const STAT: &str = "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage";
+
 /// The methods that are served, as metrics name them.
 const METHODS: [&str; 16] = [
-    "accelbyte.iam.account.v1.UserAuthenticationUserLoggedInService/OnMessage",
-    "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage",
+    LOGIN,
+    STAT,
     "gauntlet.events.v1.EventStream/Publish",
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
@@ -63,27 +75,64 @@ impl Observer {
     }
 }
 
+/// What the observer needs to know of a request, before somebody else takes it.
+pub(super) struct Seen {
+    started: Instant,
+    id: HeaderValue,
+    trace: Served,
+    asked: Option<Duration>,
+    replies: Option<Replies>,
+}
+
+impl Observer {
+    /// Looks at the head of a call of the method `label`.
+    pub(super) fn see(&self, label: &'static str, headers: &HeaderMap, extensions: &Extensions) -> Seen {
+        Seen {
+            started: Instant::now(),
+            id: self.ids.of(headers),
+            trace: self.core.traces().serve(headers, || traces::rpc(label)),
+            asked: asked_time(headers),
+            replies: extensions.get::<Replies>().cloned(),
+        }
+    }
+
+    /// Runs a call within its deadline.
+    pub(super) async fn around(
+        &self,
+        label: &'static str,
+        seen: Seen,
+        work: impl Future<Output = Response>,
+    ) -> Response {
+        let Seen { started, id, trace, asked, replies } = seen;
+        let span = span(&id, "grpc", label, &trace);
+        let work = async {
+            match class(label) {
+                Some(class) => admitted(&self.admission, class, asked, replies, work).await,
+                None => exempt(asked, work).await,
+            }
+        };
+        let response = traces::within(trace.here(), work.instrument(span.clone())).await;
+        let mut response = corrected(response);
+        let (code, reason) = outcome(&response);
+        let _entered = span.enter();
+        if reason == Reason::Internal.as_str() {
+            // The cause was logged where it arose; this line ties it to what the caller was told.
+            tracing::warn!("a request failed");
+        }
+        tracing::debug!(code, reason, "answered");
+        let number = response.extensions().get::<Status>().map_or(Code::Ok, Status::code) as i32;
+        trace.grpc(u8::try_from(number).unwrap_or_default(), reason);
+        response.headers_mut().insert(REQUEST_ID, id);
+        self.core.metrics().request(route(label), code, reason, started.elapsed());
+        response
+    }
+}
+
 /// Runs the call within its deadline.
 pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let label = label(request.uri());
-    let id = observer.ids.of(request.headers());
-    let span = span(&id, "grpc", label);
-    let response = match class(label) {
-        Some(class) => admitted(&observer.admission, class, request, next).instrument(span.clone()).await,
-        None => exempt(request, next).instrument(span.clone()).await,
-    };
-    let mut response = corrected(response);
-    let (code, reason) = outcome(&response);
-    let _entered = span.enter();
-    if reason == Reason::Internal.as_str() {
-        // The cause was logged where it arose; this line ties it to what the caller was told.
-        tracing::warn!("a request failed");
-    }
-    tracing::debug!(code, reason, "answered");
-    response.headers_mut().insert(REQUEST_ID, id);
-    observer.core.metrics().request(route(label), code, reason, started.elapsed());
-    response
+    let seen = observer.see(label, request.headers(), request.extensions());
+    observer.around(label, seen, next.run(request)).await
 }
 
 /// How metrics name a gRPC method; all of them are POST.
@@ -138,26 +187,41 @@ fn class(label: &str) -> Option<Class> {
         | "service.Service/RandomSelectGoals"
         | "service.Service/SetGoalActive" => Some(Class::Write),
         "service.Service/ClaimGoalReward" => Some(Class::Claim),
-        "accelbyte.iam.account.v1.UserAuthenticationUserLoggedInService/OnMessage"
-        | "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage" => Some(Class::Event),
+        LOGIN | STAT => Some(Class::Event),
         _ => None,
     }
 }
 
+/// Adds the methods of these services to what the gate looks at.
+pub(super) fn gated(gate: Gate, services: &[&str]) -> Gate {
+    let of_services = |method: &&'static str| {
+        method.split_once('/').is_some_and(|(service, _)| services.contains(&service))
+    };
+    let ways = METHODS
+        .into_iter()
+        .filter(of_services)
+        .filter_map(|method| Some((format!("/{method}"), class(method)?, route(method))));
+    gate.with((status(ApiError::overloaded()).into_http(), Bytes::new()), ways)
+}
+
 /// Runs the call if there is a place for it, and keeps the place until the reply has left.
-async fn admitted(admission: &Admission, class: Class, request: Request, next: Next) -> Response {
-    let asked = asked_time(request.headers());
-    let replies = request.extensions().get::<Replies>().cloned();
-    match admission.run(class, asked, next.run(request)).await {
+async fn admitted(
+    admission: &Admission,
+    class: Class,
+    asked: Option<Duration>,
+    replies: Option<Replies>,
+    work: impl Future<Output = Response>,
+) -> Response {
+    match admission.run(class, asked, work).await {
         Ok((response, place)) => place.until_sent(response, replies.as_ref()),
         Err(error) => status(error).into_http(),
     }
 }
 
 /// Runs a call that takes no place within the caller's deadline, if it has one.
-async fn exempt(request: Request, next: Next) -> Response {
-    let Some(limit) = asked_time(request.headers()) else { return next.run(request).await };
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+async fn exempt(asked: Option<Duration>, work: impl Future<Output = Response>) -> Response {
+    let Some(limit) = asked else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let error = ApiError::new(Reason::DeadlineExceeded, "the deadline passed");
         status(error).into_http()
     })

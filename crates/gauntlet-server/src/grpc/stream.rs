@@ -19,6 +19,7 @@ use crate::{
     error::{ApiError, Code},
     ingest::Ingest,
     server::FaceState,
+    traces,
 };
 
 /// Most events of one stream that wait for their answer. Beyond it the sender is held back by
@@ -71,11 +72,14 @@ async fn answer(events: Events, event: Event) -> Ack {
         }
     };
     // The place is given back with the answer: it is small, and the stream holds the next back.
-    let result = admission.run(Class::Event, None, work).await.and_then(|(result, _)| result);
+    let trace = core.traces().sometimes(|| traces::rpc(STREAMED_EVENT));
+    let work = admission.run(Class::Event, None, work);
+    let result = traces::within(trace.here(), work).await.and_then(|(result, _)| result);
     let (code, reason) = match &result {
         Ok(()) => ("OK", "OK"),
         Err(error) => (error.code().as_str(), error.reason.as_str()),
     };
+    trace.grpc(result.as_ref().err().map_or(0, |error| error.code() as u8), reason);
     core.metrics().request(route(STREAMED_EVENT), code, reason, started.elapsed());
     ack(event.sequence, result)
 }

@@ -26,6 +26,7 @@ use super::{
     reply::{ErrorBody, Json, error_response},
 };
 use crate::{
+    admission::gate::Gate,
     auth::events::guard,
     error::{ApiError, Code, Reason},
     ingest::{CloudEvent, Ingest},
@@ -43,6 +44,11 @@ pub(crate) fn router(face: &FaceState) -> Router {
     let guarded = from_fn_with_state(face.event_secrets.clone(), guard);
     let router = Router::new().route(EVENTS, post(events)).layer(guarded);
     super::finish(router, face, [(EVENTS.to_owned(), EVENTS)].into()).with_state(face.clone())
+}
+
+/// Adds the route to what the gate looks at.
+pub(crate) fn gated(gate: Gate, face: &FaceState) -> Gate {
+    super::observe::gated(gate, face, &[(EVENTS.to_owned(), EVENTS)])
 }
 
 /// How the events of a request are laid out.

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use super::pieces::Pieces;
 use axum::http::{HeaderMap, HeaderValue, header::ACCEPT_ENCODING};
 use flate2::{Compress, Compression, FlushCompress, Status};
 
@@ -77,6 +78,18 @@ impl Encoding {
             .map_or(Self::Identity, |(encoding, _)| encoding)
     }
 
+    /// Compresses a body that is in pieces.
+    pub(super) fn compress_pieces(self, body: &Pieces) -> Option<Vec<u8>> {
+        if self == Self::Identity {
+            return None;
+        }
+        JOINED.with_borrow_mut(|joined| {
+            joined.clear();
+            body.append_to(joined);
+            self.compress(joined)
+        })
+    }
+
     /// Compresses a body. It runs where it is called: handing 0.35 ms of work to another thread
     /// and waiting for it costs about as much as that on a busy machine, and moves the load
     /// nowhere. `None` when the encoding does not compress, or fails.
@@ -116,6 +129,8 @@ thread_local! {
     /// Where compressors write: a body is not known to be small before it is compressed, and the
     /// reply shall not hold more memory than it needs while it is sent.
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where pieces are put together for them.
+    static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lets `write` fill an empty buffer of some capacity and answers a copy of what it wrote.

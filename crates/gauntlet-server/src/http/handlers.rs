@@ -15,6 +15,7 @@ use super::{
     encoding::{Encoding, WORTH_COMPRESSING},
     extract::{ActiveOnly, Player, Segments},
     fields::Fields,
+    pieces::Pieces,
     reply::{Json, json_bytes},
 };
 use crate::{api::Browse, auth::SignIn, error::ApiError};
@@ -46,8 +47,9 @@ pub(super) async fn initialize(
     State(state): State<ApiState>,
     Player(caller): Player,
     _: Fields,
-) -> Reply<proto::InitializeResponse> {
-    state.face.api.initialize(&caller).await.map(Json)
+) -> Result<Response, ApiError> {
+    let (reply, catalogue) = state.face.api.begin(&caller).await?;
+    Ok(json_bytes(StatusCode::OK, state.templates.of(&catalogue).initialized(&reply)))
 }
 
 pub(super) async fn set_goal_active(
@@ -140,16 +142,16 @@ fn browse_reply(state: &ApiState, headers: &HeaderMap, browse: &Browse) -> Respo
     response
 }
 
-fn encoded(headers: &HeaderMap, body: Vec<u8>) -> Response {
+fn encoded(headers: &HeaderMap, body: Pieces) -> Response {
     let encoding =
         if body.len() > WORTH_COMPRESSING { Encoding::negotiate(headers) } else { Encoding::Identity };
-    match (encoding.header(), encoding.compress(&body)) {
+    match (encoding.header(), encoding.compress_pieces(&body)) {
         (Some(name), Some(compressed)) => {
             let mut response = json_bytes(StatusCode::OK, compressed);
             response.headers_mut().insert(CONTENT_ENCODING, name);
             response
         }
-        _ => json_bytes(StatusCode::OK, body),
+        _ => json_bytes(StatusCode::OK, body.into_body()),
     }
 }
 

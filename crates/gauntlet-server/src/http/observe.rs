@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{
-        HeaderValue, Method,
+        HeaderMap, HeaderValue, Method,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
@@ -13,15 +13,16 @@ use axum::{
 };
 use tracing::Instrument as _;
 
-use super::paths;
+use super::{paths, reply::ErrorBody};
 use crate::{
-    admission::{Admission, Class, asked_time},
+    admission::{Admission, Class, asked_time, gate::Gate},
     core::Core,
-    error::Reason,
+    error::{ApiError, Reason},
     metrics::Route,
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
+    traces,
 };
 
 /// The label of requests for paths that do not exist: what callers make up is no label.
@@ -62,14 +63,16 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
     let label = observer.label(&request);
     let route = Route { face: "http", method: method(request.method()), route: label };
     let id = observer.ids.of(request.headers());
-    let span = span(&id, route.face, label);
+    let traces = observer.core.traces();
+    let trace = traces.serve(request.headers(), || traces::http_request(&request, route.method));
+    let span = span(&id, route.face, label, &trace);
     let work = async {
         match class(label, request.method()) {
             Some(class) => admitted(&observer.admission, class, request, next).await,
             None => next.run(request).await,
         }
     };
-    let mut response = work.instrument(span.clone()).await;
+    let mut response = traces::within(trace.here(), work.instrument(span.clone())).await;
     let _entered = span.enter();
     let reason = response.extensions().get::<Reason>().copied();
     let (code, word) = reason.map_or(("OK", "OK"), |reason| (reason.code().as_str(), reason.as_str()));
@@ -78,7 +81,16 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
         tracing::warn!("a request failed");
     }
     tracing::debug!(code, reason = word, "answered");
+    trace.http(response.status(), word);
     let headers = response.headers_mut();
+    add_common(headers, observer.tls);
+    headers.insert(REQUEST_ID, id);
+    observer.core.metrics().request(route, code, word, started.elapsed());
+    response
+}
+
+/// The headers that every reply has, but for its id.
+fn add_common(headers: &mut HeaderMap, tls: bool) {
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -87,12 +99,24 @@ pub(super) async fn observe(State(observer): State<Observer>, request: Request, 
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     );
-    if observer.tls {
+    if tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    headers.insert(REQUEST_ID, id);
-    observer.core.metrics().request(route, code, word, started.elapsed());
-    response
+}
+
+/// Adds these routes, each the path and its label, to what the gate looks at.
+pub(super) fn gated(gate: Gate, face: &FaceState, routes: &[(String, &'static str)]) -> Gate {
+    let error = ApiError::overloaded();
+    let body = serde_json::to_vec(&ErrorBody::from(&error)).unwrap_or_default();
+    let mut refusal = error.into_response();
+    add_common(refusal.headers_mut(), face.tls);
+    let ways = routes.iter().flat_map(|(path, label)| {
+        [Method::GET, Method::POST, Method::PUT].into_iter().filter_map(move |name| {
+            let route = Route { face: "http", method: method(&name), route: label };
+            Some((path.clone(), class(label, &name)?, route))
+        })
+    });
+    gate.with((refusal, body.into()), ways)
 }
 
 /// The label of a method: what callers make up is no label.
@@ -111,11 +135,12 @@ fn method(method: &Method) -> &'static str {
 /// What a request competes for; nothing for health, operations, rotations (which ask no store) and
 /// what does not exist.
 fn class(label: &str, method: &Method) -> Option<Class> {
-    match label {
-        paths::CLAIM => Some(Class::Claim),
-        paths::EVENTS => Some(Class::Event),
-        paths::CHALLENGES | paths::CHALLENGE if method == Method::GET => Some(Class::Read),
-        paths::INITIALIZE | paths::BATCH_SELECT | paths::RANDOM_SELECT | paths::ACTIVE => Some(Class::Write),
+    match (method, label) {
+        (&Method::GET, paths::CHALLENGES | paths::CHALLENGE) => Some(Class::Read),
+        (&Method::POST, paths::INITIALIZE | paths::BATCH_SELECT | paths::RANDOM_SELECT)
+        | (&Method::PUT, paths::ACTIVE) => Some(Class::Write),
+        (&Method::POST, paths::CLAIM) => Some(Class::Claim),
+        (&Method::POST, paths::EVENTS) => Some(Class::Event),
         _ => None,
     }
 }

@@ -1,112 +1,236 @@
 //! The browse reply: progress spliced into the bytes of the catalogue.
 //!
-//! Most of a reply is the same for every player: ids, names, requirements, rewards. That part is
-//! written once for each catalogue, and a reply copies it and writes what is the player's own in
-//! between: about 25 us for 250 KB, where serialising the messages takes ten times as long. What
-//! comes out is byte for byte what serialising [`Browse::messages`] gives; tests hold the two
-//! against each other.
+//! Most of a reply is the same for every player: ids, names, requirements, rewards, and all of the
+//! goals that a player has not begun. The reply for nobody is written once for each catalogue, and
+//! a player's reply is made of pieces of it, which are not even copied, with what is the player's
+//! own in between. Serialising the messages of 250 KB takes hundreds of microseconds, copying that
+//! much 25, and this takes as long as the player has goals. What comes out is byte for byte what
+//! serialising [`Browse::messages`] gives; tests hold the two against each other.
 
 use std::{ops::Range, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use gauntlet_domain::{Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Timestamp};
+use bytes::Bytes;
+use gauntlet_domain::{
+    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Reply, Timestamp, view_goal,
+};
 use serde::Serialize;
 
-use super::write;
-use crate::api::{Browse, goal_message, seconds_until};
+use super::{pieces::Pieces, write};
+use crate::api::{Browse, assigned_goal, goal_message, seconds_until};
 
-/// Room for what is the player's own in a goal: three times, three numbers, names of fields.
-const GOAL_ROOM: usize = 280;
-
-/// The bytes of a catalogue, between which a player's progress goes.
+/// The reply for a player without a row, and where in it which goal stands.
 #[derive(Debug)]
 pub(super) struct Template {
     catalogue: Arc<Catalogue>,
-    text: Vec<u8>,
+    text: Bytes,
     /// In the order of the catalogue.
     challenges: Vec<ChallengeTemplate>,
+    /// In the order of the catalogue.
+    goals: Vec<GoalTemplate>,
+    /// Goals that look different from day to day whether somebody has them or not.
+    moving: Vec<GoalIndex>,
 }
 
 #[derive(Debug)]
 struct ChallengeTemplate {
     index: ChallengeIndex,
+    whole: Range<usize>,
     /// From the challenge's opening brace to the opening bracket of its goals.
     head: Range<usize>,
-    /// In the order of the catalogue, each from the goal's opening brace to its first field that
-    /// is the player's own.
-    goals: Vec<(GoalIndex, Range<usize>)>,
+}
+
+#[derive(Debug)]
+struct GoalTemplate {
+    whole: Range<usize>,
+    /// From the goal's opening brace to its first field that is the player's own.
+    head: Range<usize>,
+    /// Goals that this one unlocks.
+    unlocks: Vec<GoalIndex>,
+    assigned: AssignedTemplate,
+}
+
+/// A goal as the start of a session shows it: the bytes before, between and after what is the
+/// player's own.
+#[derive(Debug)]
+struct AssignedTemplate {
+    head: Vec<u8>,
+    target: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl AssignedTemplate {
+    fn new(catalogue: &Catalogue, index: GoalIndex) -> Self {
+        let message = assigned_goal(catalogue, index, NOBODY);
+        let (mut head, mut target, mut tail) = (Vec::new(), Vec::new(), Vec::new());
+        field(&mut head, b"{\"challengeId\":", &message.challenge_id);
+        field(&mut head, b",\"goalId\":", &message.goal_id);
+        field(&mut head, b",\"name\":", &message.name);
+        field(&mut head, b",\"description\":", &message.description);
+        field(&mut target, b",\"target\":", &message.target);
+        field(&mut tail, b"\",\"requirement\":", &message.requirement);
+        field(&mut tail, b",\"reward\":", &message.reward);
+        tail.push(b'}');
+        Self { head, target, tail }
+    }
+
+    fn write(&self, out: &mut Vec<u8>, view: &GoalView) {
+        out.extend_from_slice(&self.head);
+        let active: &[u8] = if view.is_active { b"true" } else { b"false" };
+        out.extend_from_slice(b",\"isActive\":");
+        out.extend_from_slice(active);
+        out.extend_from_slice(b",\"assignedAt\":\"");
+        write::time(out, view.assigned_at);
+        out.extend_from_slice(b"\",\"expiresAt\":\"");
+        write::time(out, view.expires_at);
+        out.extend_from_slice(b"\",\"progress\":");
+        write::number(out, view.progress);
+        out.extend_from_slice(&self.target);
+        out.extend_from_slice(b",\"status\":\"");
+        out.extend_from_slice(view.status.as_str().as_bytes());
+        out.extend_from_slice(&self.tail);
+    }
 }
 
 impl Template {
     fn new(catalogue: Arc<Catalogue>) -> Self {
-        let mut text = Vec::new();
-        let challenges = catalogue
-            .challenge_indexes()
-            .map(|index| {
-                let challenge = catalogue.challenge(index);
-                let start = text.len();
-                field(&mut text, b"{\"challengeId\":", &challenge.id);
-                field(&mut text, b",\"name\":", &challenge.name);
-                field(&mut text, b",\"description\":", &challenge.description);
-                text.extend_from_slice(b",\"goals\":[");
-                let head = start..text.len();
-                let goals =
-                    catalogue.goals_of(index).map(|(at, goal)| (at, goal_head(&mut text, goal))).collect();
-                ChallengeTemplate { index, head, goals }
-            })
-            .collect();
-        Self { catalogue, text, challenges }
+        let mut text = LIST.to_vec();
+        let (mut challenges, mut goals): (Vec<_>, Vec<GoalTemplate>) = (Vec::new(), Vec::new());
+        let mut moving = Vec::new();
+        for (position, index) in catalogue.challenge_indexes().enumerate() {
+            separate(&mut text, position);
+            let challenge = catalogue.challenge(index);
+            let start = text.len();
+            field(&mut text, b"{\"challengeId\":", &challenge.id);
+            field(&mut text, b",\"name\":", &challenge.name);
+            field(&mut text, b",\"description\":", &challenge.description);
+            text.extend_from_slice(b",\"goals\":[");
+            let head = start..text.len();
+            for (position, (at, goal)) in catalogue.goals_of(index).enumerate() {
+                separate(&mut text, position);
+                let head = goal_head(&mut text, goal);
+                let nobody = view_goal(None, &catalogue, at, Timestamp::default());
+                if nobody.expires_at.is_some() {
+                    moving.push(at);
+                }
+                goal_rest(&mut text, &nobody, Timestamp::default());
+                let whole = head.start..text.len();
+                let assigned = AssignedTemplate::new(&catalogue, at);
+                goals.push(GoalTemplate { whole, head, unlocks: Vec::new(), assigned });
+            }
+            text.extend_from_slice(END);
+            challenges.push(ChallengeTemplate { index, whole: start..text.len(), head });
+        }
+        text.extend_from_slice(END);
+        for (at, goal) in catalogue.goals_with_indexes() {
+            for first in &goal.prerequisites {
+                goals[first.position()].unlocks.push(at);
+            }
+        }
+        Self { catalogue, text: text.into(), challenges, goals, moving }
     }
 
     /// The reply: `GetChallengesResponse` in JSON, or `Challenge` when one was asked for.
-    pub(super) fn write(&self, browse: &Browse) -> Vec<u8> {
-        match browse.challenge {
-            None => self.list(browse),
-            Some(challenge) => self.one(browse, challenge),
+    pub(super) fn write(&self, browse: &Browse) -> Pieces {
+        let mut out = Pieces::new(self.text.clone());
+        if browse.active_only {
+            self.active(&mut out, browse);
+            return out;
         }
+        let all = match browse.challenge {
+            None => 0..self.text.len(),
+            Some(index) => {
+                let mut challenges = self.challenges.iter();
+                challenges.find(|challenge| challenge.index == index).map_or(0..0, |one| one.whole.clone())
+            }
+        };
+        let mut copied = all.start;
+        for index in self.special(browse) {
+            let goal = &self.goals[index.position()];
+            if !all.contains(&goal.head.start) {
+                continue;
+            }
+            out.kept(copied..goal.head.end);
+            let view = view_goal(browse.document(), &self.catalogue, index, browse.now);
+            goal_rest(&mut out.own, &view, browse.now);
+            copied = goal.whole.end;
+        }
+        out.kept(copied..all.end);
+        out
     }
 
-    fn list(&self, browse: &Browse) -> Vec<u8> {
-        let mut out = self.buffer();
-        out.extend_from_slice(b"{\"challenges\":[");
-        let mut templates = self.challenges.iter();
-        for (position, index) in browse.challenges().enumerate() {
+    /// `InitializeResponse` in JSON.
+    pub(super) fn initialized(&self, reply: &Reply) -> Vec<u8> {
+        let (assigned, new): (&[_], i32) = match reply {
+            Reply::Initialized { assigned, new_assignments } => (assigned, *new_assignments),
+            _ => (&[], 0),
+        };
+        let mut out = Vec::with_capacity(128 + assigned.len() * ASSIGNED_ROOM);
+        out.extend_from_slice(b"{\"assignedGoals\":[");
+        for (position, (index, view)) in assigned.iter().enumerate() {
             separate(&mut out, position);
-            if let Some(template) = templates.find(|template| template.index == index) {
-                self.challenge(&mut out, template, browse);
-            }
+            self.goals[index.position()].assigned.write(&mut out, view);
         }
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(b"],\"newAssignments\":");
+        write::number(&mut out, new);
+        out.extend_from_slice(b",\"totalActive\":");
+        write::number(&mut out, i32::try_from(assigned.len()).unwrap_or(i32::MAX));
+        out.push(b'}');
         out
     }
 
-    fn one(&self, browse: &Browse, challenge: ChallengeIndex) -> Vec<u8> {
-        let mut out = Vec::new();
-        if let Some(template) = self.challenges.iter().find(|template| template.index == challenge) {
-            self.challenge(&mut out, template, browse);
+    /// The goals that do not look like those of a player without a row, in the order of the
+    /// catalogue: those that the player has, those that they unlock, and those that move.
+    fn special(&self, browse: &Browse) -> Vec<GoalIndex> {
+        let mut special = self.moving.clone();
+        let states = browse.document().into_iter().flat_map(Player::goals);
+        for index in states.filter_map(|state| self.catalogue.find_number(state.number)) {
+            special.push(index);
+            special.extend_from_slice(&self.goals[index.position()].unlocks);
         }
-        out
+        special.sort_unstable();
+        special.dedup();
+        special
     }
 
-    fn buffer(&self) -> Vec<u8> {
-        let goals: usize = self.challenges.iter().map(|challenge| challenge.goals.len()).sum();
-        Vec::with_capacity(self.text.len() + goals * GOAL_ROOM + 64)
-    }
-
-    fn challenge(&self, out: &mut Vec<u8>, template: &ChallengeTemplate, browse: &Browse) {
-        out.extend_from_slice(&self.text[template.head.clone()]);
-        // Both are in the order of the catalogue, so the search goes on where it ended.
-        let mut heads = template.goals.iter();
-        for (position, (index, _, view)) in browse.goals(template.index).enumerate() {
-            separate(out, position);
-            if let Some((_, head)) = heads.find(|(at, _)| *at == index) {
-                out.extend_from_slice(&self.text[head.clone()]);
+    /// The same with active goals only: challenges without any are shown with an empty list.
+    fn active(&self, out: &mut Pieces, browse: &Browse) {
+        let is_list = browse.challenge.is_none();
+        out.own.extend_from_slice(if is_list { LIST } else { b"" });
+        let shown =
+            |challenge: &&ChallengeTemplate| browse.challenge.is_none_or(|only| only == challenge.index);
+        for (position, challenge) in self.challenges.iter().filter(shown).enumerate() {
+            separate(&mut out.own, position);
+            out.kept(challenge.head.clone());
+            for (position, (index, _, view)) in browse.goals(challenge.index).enumerate() {
+                separate(&mut out.own, position);
+                out.kept(self.goals[index.position()].head.clone());
+                goal_rest(&mut out.own, &view, browse.now);
             }
-            goal_rest(out, &view, browse.now);
+            out.own.extend_from_slice(END);
         }
-        out.extend_from_slice(b"]}");
+        out.own.extend_from_slice(if is_list { END } else { b"" });
     }
 }
+
+/// Room for a goal at the start of a session.
+const ASSIGNED_ROOM: usize = 512;
+/// A goal in the eyes of nobody.
+const NOBODY: GoalView = GoalView {
+    progress: 0,
+    status: gauntlet_domain::Status::NotStarted,
+    locked: false,
+    is_active: false,
+    assigned_at: None,
+    completed_at: None,
+    claimed_at: None,
+    expires_at: None,
+    claim: None,
+};
+/// How the list of challenges begins.
+const LIST: &[u8] = b"{\"challenges\":[";
+/// How the list and each of its challenges end.
+const END: &[u8] = b"]}";
 
 /// Keeps the template of the catalogue in use.
 #[derive(Debug, Default)]
@@ -131,18 +255,7 @@ impl Templates {
 /// What comes first in a goal and is the same for every player.
 fn goal_head(text: &mut Vec<u8>, goal: &Goal) -> Range<usize> {
     let start = text.len();
-    let nobody = GoalView {
-        progress: 0,
-        status: gauntlet_domain::Status::NotStarted,
-        locked: false,
-        is_active: false,
-        assigned_at: None,
-        completed_at: None,
-        claimed_at: None,
-        expires_at: None,
-        claim: None,
-    };
-    let message = goal_message(goal, nobody, Timestamp::default());
+    let message = goal_message(goal, NOBODY, Timestamp::default());
     field(text, b"{\"goalId\":", &message.goal_id);
     field(text, b",\"name\":", &message.name);
     field(text, b",\"description\":", &message.description);

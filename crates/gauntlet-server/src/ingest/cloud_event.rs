@@ -100,7 +100,7 @@ impl CloudEvent {
                 return fail("bad_type", format!("type is {other:?}; {allowed}"));
             }
         };
-        let key = ReceiptKey { source: self.source, kind: self.kind, id: self.id };
+        let key = ReceiptKey { source: self.source.into(), kind: self.kind.into(), id: self.id };
         Ok(Raw { kind, player, namespace: data.namespace, timestamp: self.time, key, what })
     }
 }

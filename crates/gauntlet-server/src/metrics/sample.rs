@@ -93,6 +93,7 @@ fn of_store(registry: &mut Registry, sample: Sample) {
     if let Some(bytes) = store.log_bytes {
         table::WRITER_WAIT.register(registry, Taken(store.writer_wait));
         table::CHECKPOINTS.register(registry, Taken(store.checkpoints));
+        table::MOVES.register(registry, Taken(store.moves));
         table::LOG_BYTES.register(registry, number(bytes));
     }
 }

@@ -235,8 +235,14 @@ pub(super) static WRITER_WAIT: Row = histogram(
 pub(super) static CHECKPOINTS: Row = histogram(
     "gauntlet_sqlite_checkpoint_duration",
     &[],
-    "Time of moving the log to the database file; commits stand still meanwhile",
+    "Time in which a commit stood still to finish moving the log to the database file",
     "commits stall now and then on SQLite",
+);
+pub(super) static MOVES: Row = histogram(
+    "gauntlet_sqlite_move_duration",
+    &[],
+    "Time of moving the log to the database file while commits go on",
+    "the disk is slow, and the log grows",
 );
 pub(super) static LOG_BYTES: Row = Row {
     unit: In::Bytes,
@@ -244,7 +250,7 @@ pub(super) static LOG_BYTES: Row = Row {
         "gauntlet_sqlite_log_size",
         &[],
         "Size of the write-ahead log",
-        "it grows past some MiB: a long reading, of a backup say, keeps it from being moved",
+        "it grows past some 10 MiB: a long reading, of a backup say, keeps it from being moved",
     )
 };
 pub(super) static BUILD: Row = row(
@@ -318,7 +324,7 @@ pub(super) static GROUPS: [(&str, &[&Row]); 6] = [
         ],
     ),
     ("Store", &[&STORE_ERRORS, &STATEMENTS, &POOL, &POOL_WAIT, &POOL_TIMEOUTS]),
-    ("SQLite", &[&WRITER_WAIT, &CHECKPOINTS, &LOG_BYTES]),
+    ("SQLite", &[&WRITER_WAIT, &CHECKPOINTS, &MOVES, &LOG_BYTES]),
     (
         "Process and runtime",
         &[

@@ -44,7 +44,8 @@ fn busy() -> String {
         pool_wait: times.clone(),
         pool_timeouts: 3,
         writer_wait: times.clone(),
-        checkpoints: times,
+        checkpoints: times.clone(),
+        moves: times,
         log_bytes: Some(4096),
     };
     let pool = PoolStatus { limit: 10, open: 3, idle: 2, waiting: 1 };

@@ -75,7 +75,7 @@ impl GrantCall {
                 &grant.challenge_id,
                 &grant.goal_id,
             ),
-            namespace: player.namespace.clone(),
+            namespace: player.namespace.to_string(),
             player: player.player.clone(),
             challenge_id: grant.challenge_id.clone(),
             goal_id: grant.goal_id.clone(),

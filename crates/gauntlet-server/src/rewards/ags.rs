@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 
 use super::{
     GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search,
-    client::{Failed, HttpAnswer, HttpClient, SetUpError},
+    client::{Failed, HttpAnswer, HttpClient},
     judge,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, outgoing::SetUpError};
 
 mod token;
 

@@ -1,42 +1,24 @@
 //! The HTTP client of the adapters: what it says about a call that failed decides what may be
 //! repeated.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use gauntlet_domain::Timestamp;
 use http::{HeaderMap, Request, StatusCode, Uri, header::RETRY_AFTER};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
-use hyper_util::{
-    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http_body_util::Full;
+use hyper_util::client::legacy::Error as ClientError;
 
-use crate::core::Chain;
+use crate::{
+    core::Chain,
+    outgoing::{Answer, Outgoing, SetUpError},
+};
 
 /// The most that is read of an answer. Answers have a few hundred bytes; whoever sends more is
 /// broken or not the platform.
 const MAX_BODY: usize = 1024 * 1024;
-/// How long connecting may take. Shorter than the deadline of a call, so that a platform that
-/// cannot be reached is known not to have got anything.
-const CONNECT: Duration = Duration::from_secs(3);
-/// How long a connection that is not used is kept. Many servers close theirs after 5 s; a call on
-/// a connection that is being closed at the other end is a lost answer.
-const IDLE: Duration = Duration::from_secs(3);
 /// The longest pause that a platform can ask for: an hour is a slip, and grants would wait for it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
-    /// The certificates of the operating system cannot be read.
-    #[error("the certificates of this machine's trusted authorities cannot be read")]
-    Roots(#[source] std::io::Error),
-    /// The TLS library refuses its own defaults.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-}
 
 /// A call without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,45 +37,17 @@ pub(super) struct HttpAnswer {
     pub(super) body: Result<Bytes, String>,
 }
 
-/// Sends requests. It follows no redirects, repeats nothing that was sent, and speaks HTTP/1.1.
+/// Sends requests.
 #[derive(Debug, Clone)]
-pub(super) struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-}
+pub(super) struct HttpClient(Outgoing);
 
 impl HttpClient {
-    /// A client for these addresses: certificates are read only where one of them is https.
-    ///
-    /// `keep`: whether connections are used again. A call on one that is just being closed at the
-    /// other end is a lost call, which is one too many where nothing may be repeated.
+    /// A client for these addresses. `keep`: whether connections are used again.
     pub(super) fn new<'a>(
         addresses: impl IntoIterator<Item = &'a Uri>,
         keep: bool,
     ) -> Result<Self, SetUpError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(SetUpError::Tls)?;
-        let tls = if addresses.into_iter().any(|address| address.scheme_str() == Some("https")) {
-            tls.with_native_roots().map_err(SetUpError::Roots)?
-        } else {
-            tls.with_root_certificates(rustls::RootCertStore::empty())
-        };
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(CONNECT));
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(if keep { usize::MAX } else { 0 })
-            .build(connector);
-        Ok(Self { client })
+        Outgoing::new(addresses, keep, MAX_BODY).map(Self)
     }
 
     /// Sends a request and reads its answer. There is no deadline in here: the caller has one.
@@ -102,14 +56,11 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         now: Timestamp,
     ) -> Result<HttpAnswer, Failed> {
-        let answer = self.client.request(request).await.map_err(|error| failed(&error))?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes);
+        let Answer { head, body } = self.0.send(request).await.map_err(|error| failed(&error))?;
         Ok(HttpAnswer {
             status: head.status,
             retry_after: retry_after(&head.headers, now),
-            body: body.map_err(|error| format!("the answer's body: {}", Chain(&*error))),
+            body: body.map_err(|error| format!("the answer's body: {error}")),
         })
     }
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 
 use super::{
     GrantAnswer, GrantCall, PlatformClass, RewardAdapter, Search,
-    client::{Failed, HttpAnswer, HttpClient, SetUpError},
+    client::{Failed, HttpAnswer, HttpClient},
     judge,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, outgoing::SetUpError};
 
 mod sign;
 

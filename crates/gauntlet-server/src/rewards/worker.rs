@@ -36,7 +36,8 @@ pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: Cancella
         let (taken, more) = rewards.take_over().await;
         crash::point_if(Point::TakenOver, || !taken.is_empty());
         pause = if more { Duration::ZERO } else { interval };
-        join_all(taken.into_iter().map(|due| rewards.resume(due, since))).await;
+        let resumed = |due| rewards.core.traces().own("grant.resume", rewards.resume(due, since));
+        join_all(taken.into_iter().map(resumed)).await;
         rewards.report().await;
     }
 }

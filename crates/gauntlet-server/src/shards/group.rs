@@ -99,9 +99,27 @@ impl Group {
         Load { key: self.key.clone(), settled, receipts }
     }
 
+    /// Works the plan out from a player as read.
+    pub(super) fn plan(
+        &self,
+        core: &Core,
+        catalogue: &Arc<Catalogue>,
+        stored: Option<&Stored>,
+        looked: Looked<'_>,
+        fence: bool,
+    ) -> Plan {
+        plan(core, catalogue, &self.key, &self.work, stored, looked, fence)
+    }
+
+    /// Whether what a shard remembers of the player can do for its document: events need no
+    /// settled part, and nothing is known of the revision while a write may still land.
+    pub(super) fn may_remember(&self) -> bool {
+        self.attempts.is_empty() && self.work.iter().all(|work| matches!(work, Work::Event(_)))
+    }
+
     /// The function that works the plan out from what was read. It owns all it needs, so that a
     /// store can call it under a row lock.
-    pub(super) fn planner(&self, core: Arc<Core>, catalogue: Arc<Catalogue>, load: &Load) -> Planner {
+    fn planner(&self, core: Arc<Core>, catalogue: Arc<Catalogue>, load: &Load) -> Planner {
         let receipts = load.receipts.clone();
         Planner { core, catalogue, key: self.key.clone(), work: self.work.clone(), receipts }
     }
@@ -165,8 +183,8 @@ fn failures(work: &[Work], error: &ApiError) -> Vec<Answer> {
         .collect()
 }
 
-/// Works out what the operations of a group do to a player that was read.
-pub(super) struct Planner {
+/// Works out what the operations of a group do to a player that was read; owns what it needs.
+struct Planner {
     core: Arc<Core>,
     catalogue: Arc<Catalogue>,
     key: PlayerKey,
@@ -178,60 +196,90 @@ pub(super) struct Planner {
 impl Planner {
     /// The plan for a player as read. `fence`: write even if nothing changes, so that an attempt
     /// that is still on its way finds the revision moved.
-    pub(super) fn plan(self, stored: Option<Stored>, receipts: &[bool], fence: bool) -> Plan {
-        let expected = stored.as_ref().map(|stored| stored.revision);
-        let before = stored.map_or_else(Player::new, |stored| stored.player);
-        if let Err(error) = check_catalogue(&before, &self.catalogue) {
-            return Plan { answers: failures(&self.work, &error), write: None };
-        }
-        let mut seen: HashSet<&ReceiptKey> =
-            self.receipts.iter().zip(receipts).filter(|(_, seen)| **seen).map(|(key, _)| key).collect();
-        let mut player = before.clone();
-        let mut effects = Effects::default();
-        let mut answers = Vec::with_capacity(self.work.len());
-        let mut context = self.core.context(&self.catalogue);
-        for work in self.work.iter() {
-            answers.push(match work {
-                Work::Call(command) => {
-                    context.seed = self.core.random();
-                    let decided = decide(&mut player, command, &context, &mut effects);
-                    Answer::Call(
-                        decided.map(|reply| (reply, self.catalogue.clone())).map_err(CallError::Refused),
-                    )
-                }
-                Work::Event(event) => {
-                    let had = effects.receipts.len();
-                    let known = seen.contains(&event.key);
-                    let outcome = count_event(&mut player, event, known, &context, &mut effects);
-                    if effects.receipts.len() > had {
-                        // A second delivery in the same batch must see the first.
-                        seen.insert(&event.key);
-                    }
-                    Answer::Event(Ok(outcome))
-                }
-            });
-        }
-        let write = (fence || player != before || !effects.is_empty())
-            .then(|| self.write(player, &before, expected, effects));
-        Plan { answers, write }
+    fn plan(&self, stored: Option<&Stored>, receipts: &[bool], fence: bool) -> Plan {
+        let Self { core, catalogue, key, work, receipts: asked } = self;
+        plan(core, catalogue, key, work, stored, Looked::Up(asked, receipts), fence)
     }
+}
 
-    fn write(&self, mut player: Player, before: &Player, expected: Option<u64>, effects: Effects) -> Write {
-        let settled_changed = player.has_settled() && player.settled() != before.settled();
-        player.stamp(self.core.random(), &self.catalogue);
-        Write {
-            key: self.key.clone(),
-            expected,
-            player,
-            settled_changed,
-            lease: (!effects.orders.is_empty()).then(|| self.core.lease()),
-            receipts: effects.receipts,
-            orders: effects.orders,
-            results: effects.results,
-            journal: effects.journal,
-            at: self.core.now(),
+/// What is known of the receipts of a group.
+#[derive(Clone, Copy)]
+pub(super) enum Looked<'a> {
+    /// These were looked up, and which of them exist.
+    Up(&'a [ReceiptKey], &'a [bool]),
+    /// Nobody has looked: none is taken to exist, and the write finds out.
+    Not,
+}
+
+/// Works out what operations do to a player.
+fn plan(
+    core: &Core,
+    catalogue: &Arc<Catalogue>,
+    key: &PlayerKey,
+    work: &[Work],
+    stored: Option<&Stored>,
+    looked: Looked<'_>,
+    fence: bool,
+) -> Plan {
+    let nobody;
+    let before = match stored {
+        Some(stored) => &stored.player,
+        None => {
+            nobody = Player::new();
+            &nobody
         }
+    };
+    if let Err(error) = check_catalogue(before, catalogue) {
+        return Plan { answers: failures(work, &error), write: None };
     }
+    let mut seen: HashSet<&ReceiptKey> = match looked {
+        Looked::Up(asked, found) => {
+            asked.iter().zip(found).filter(|(_, found)| **found).map(|(key, _)| key).collect()
+        }
+        Looked::Not => HashSet::new(),
+    };
+    let mut player = before.clone();
+    let mut effects = Effects::default();
+    let mut answers = Vec::with_capacity(work.len());
+    let mut context = core.context_with(catalogue, 0);
+    for one in work {
+        answers.push(match one {
+            Work::Call(command) => {
+                context.seed = core.random();
+                let decided = decide(&mut player, command, &context, &mut effects);
+                Answer::Call(decided.map(|reply| (reply, catalogue.clone())).map_err(CallError::Refused))
+            }
+            Work::Event(event) => {
+                let had = effects.receipts.len();
+                let known = seen.contains(&event.key);
+                let outcome = count_event(&mut player, event, known, &context, &mut effects);
+                if effects.receipts.len() > had && work.len() > 1 {
+                    // A second delivery in the same batch must see the first.
+                    seen.insert(&event.key);
+                }
+                Answer::Event(Ok(outcome))
+            }
+        });
+    }
+    if !fence && effects.is_empty() && player == *before {
+        return Plan { answers, write: None };
+    }
+    let settled_changed = player.has_settled() && player.settled() != before.settled();
+    player.stamp(core.random(), catalogue);
+    let write = Write {
+        key: key.clone(),
+        expected: stored.map(|stored| stored.revision),
+        player,
+        settled_changed,
+        lease: (!effects.orders.is_empty()).then(|| core.lease()),
+        unseen: matches!(looked, Looked::Not) && !effects.receipts.is_empty(),
+        receipts: effects.receipts,
+        orders: effects.orders,
+        results: effects.results,
+        journal: effects.journal,
+        at: core.now(),
+    };
+    Plan { answers, write: Some(write) }
 }
 
 /// Carries a group out under the player's row lock, the last try of a group that lost too many
@@ -290,7 +338,7 @@ fn decide_locked(
         Recall::Unknown => (Outcome::Unknown, Keep),
         Recall::NotDone => {
             let fence = memory.may_land(stored.as_ref());
-            let plan = planner.plan(stored, &loaded.receipts, fence);
+            let plan = planner.plan(stored.as_ref(), &loaded.receipts, fence);
             let decision = plan.write.map_or(Keep, |write| Store(Box::new(write)));
             (Outcome::Answers(plan.answers), decision)
         }

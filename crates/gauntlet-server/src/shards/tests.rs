@@ -41,7 +41,9 @@ struct FaultyStore {
     faults: Mutex<VecDeque<Fault>>,
     late: Mutex<Vec<Write>>,
     clock: Arc<FixedClock>,
-    /// Commits that hold this player are refused.
+    /// How many players each call to `load` asked for.
+    loads: Mutex<Vec<usize>>,
+    /// What holds this player is refused.
     culprit: Option<&'static str>,
 }
 
@@ -84,6 +86,10 @@ impl Store for FaultyStore {
         self.inner.warm_up().await
     }
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+        self.loads.lock().unwrap().push(players.len());
+        if self.culprit.is_some_and(|culprit| players.iter().any(|load| load.key.player == culprit)) {
+            return Err(Error::Rejected { operation: "player.load", source: "on purpose".into() });
+        }
         self.inner.load(players).await
     }
     async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
@@ -143,19 +149,25 @@ const CATALOGUE: &str = r#"{"challenges":[{"challengeId":"c","name":"C","goals":
     "requirement":{"statCode":"best","operator":">=","targetValue":1000000},
     "reward":{"type":"ITEM","rewardId":"r","quantity":1}}]}]}"#;
 
-struct Rig {
+pub(crate) struct Rig {
     store: Arc<FaultyStore>,
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     shards: Shards,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
 }
 
 impl Rig {
+    pub(crate) async fn with_culprit(culprit: Option<&'static str>) -> Self {
+        let rig = Self::new(&[], culprit).await;
+        rig.loads();
+        rig
+    }
+
     async fn new(faults: &[Fault], culprit: Option<&'static str>) -> Self {
         let inner = MemoryStore::new();
         let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let (none, late) = (Mutex::default(), Mutex::default());
-        let store = Arc::new(FaultyStore { inner, faults: none, late, clock: clock.clone(), culprit });
+        let (none, late, loads) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let store = Arc::new(FaultyStore { inner, faults: none, late, clock: clock.clone(), loads, culprit });
         let definition = catalogue::parse(CATALOGUE).expect("a good catalogue");
         let ids: Vec<String> = definition.goal_ids().map(str::to_owned).collect();
         let numbers = store.intern_goals(&ids).await.unwrap();
@@ -182,6 +194,11 @@ impl Rig {
         }
         rig.store.faults.lock().unwrap().extend(faults);
         rig
+    }
+
+    /// How many players the calls to `load` asked for since this was last asked.
+    pub(crate) fn loads(&self) -> Vec<usize> {
+        std::mem::take(&mut *self.store.loads.lock().unwrap())
     }
 
     async fn win(&self, player: &str, id: &str) -> EventAnswer {
@@ -314,6 +331,7 @@ async fn a_document_of_a_newer_catalogue_is_left_alone() {
         player,
         settled_changed: false,
         receipts: Vec::new(),
+        unseen: false,
         orders: Vec::new(),
         lease: None,
         results: Vec::new(),
@@ -323,4 +341,65 @@ async fn a_document_of_a_newer_catalogue_is_left_alone() {
     rig.store.commit(&[write]).await.unwrap();
     assert_eq!(rig.win("a", "1").await.unwrap_err().reason, Reason::StoreUnavailable);
     assert_eq!(rig.win("c", "1").await, Ok(EventOutcome::Counted), "others go on");
+}
+
+#[tokio::test]
+async fn a_remembered_player_is_not_read_before_a_write() {
+    let rig = Rig::with_culprit(None).await;
+    for id in ["1", "2", "3"] {
+        assert_eq!(rig.win("a", id).await, Ok(EventOutcome::Counted));
+    }
+    assert!(rig.loads().is_empty());
+    // A second delivery is found by its receipt: the write conflicts, and the player is read.
+    for id in ["1", "3"] {
+        assert_eq!(rig.win("a", id).await, Ok(EventOutcome::Unchanged));
+        assert_eq!(rig.loads(), [1]);
+    }
+    assert_eq!(rig.wins("a").await, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_promised_from_memory_alone() {
+    let rig = Rig::with_culprit(None).await;
+    assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
+    assert!(rig.loads().is_empty());
+    // Somebody else makes the player's goals count no more.
+    let load = || Load { key: rig.core.key("a"), settled: true, receipts: Vec::new() };
+    let stored = rig.store.load(&[load()]).await.unwrap().remove(0).stored.unwrap().expect("a row");
+    let mut player = stored.player;
+    for goal in player.live_mut() {
+        goal.active = false;
+    }
+    let write = Write {
+        key: rig.core.key("a"),
+        expected: Some(stored.revision),
+        player,
+        settled_changed: false,
+        receipts: Vec::new(),
+        unseen: false,
+        orders: Vec::new(),
+        lease: None,
+        results: Vec::new(),
+        journal: Vec::new(),
+        at: rig.core.now(),
+    };
+    rig.store.commit(&[write]).await.unwrap();
+    rig.loads();
+    assert_eq!(rig.win("a", "2").await, Ok(EventOutcome::Unchanged));
+    assert_eq!(rig.loads(), [1]);
+    // An answer without a write is given after a read, however often it is asked for.
+    assert_eq!(rig.win("a", "3").await, Ok(EventOutcome::Unchanged));
+    assert_eq!(rig.loads(), [1]);
+}
+
+#[tokio::test]
+async fn an_unknown_commit_is_not_remembered() {
+    for fault in [Fault::ReplyLost, Fault::RequestLost] {
+        let rig = Rig::new(&[fault], None).await;
+        rig.loads();
+        assert_eq!(rig.win("a", "1").await, Ok(EventOutcome::Counted));
+        assert_eq!(rig.loads(), [1], "{fault:?}");
+        assert_eq!(rig.win("a", "2").await, Ok(EventOutcome::Counted));
+        assert_eq!(rig.wins("a").await, 2);
+    }
 }

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     MAX_BATCH, Operation, Pace, Work,
-    group::{Answer, Group, Plan, Recall, unknown, update_locked},
+    group::{Answer, Group, Looked, Plan, Recall, unknown, update_locked},
+    memory::Memory,
 };
-use crate::{admission::too_late, core::Core, lifecycle::at};
+use crate::{admission::too_late, core::Core, lifecycle::at, traces};
 
 /// How often a group that lost a race is tried again before it takes the row lock.
 const RACES: usize = 3;
@@ -31,6 +32,7 @@ pub(super) struct Worker {
     events: mpsc::Receiver<Operation>,
     pace: Arc<Pace>,
     closing: CancellationToken,
+    memory: Memory,
 }
 
 /// A group with the write that it wants, on its way into a commit.
@@ -38,12 +40,21 @@ struct Ready {
     group: Group,
     write: Write,
     answers: Vec<Answer>,
+    /// The player was not read for it.
+    remembered: bool,
+}
+
+/// A group whose write is in a commit.
+struct Waits {
+    group: Group,
+    answers: Vec<Answer>,
+    remembered: bool,
 }
 
 impl Worker {
     pub(super) fn new(core: Arc<Core>, queues: Waiting, pace: Arc<Pace>, closing: CancellationToken) -> Self {
         let Waiting { calls, events } = queues;
-        Self { core, calls, events, pace, closing }
+        Self { core, calls, events, pace, closing, memory: Memory::default() }
     }
 
     /// Works until it was told to close and both queues are empty.
@@ -51,12 +62,14 @@ impl Worker {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.gather(&mut batch).await {
             crash::point(Point::Gathered);
-            let batch = self.in_time(std::mem::take(&mut batch));
+            let mut batch = self.in_time(std::mem::take(&mut batch));
             if batch.is_empty() {
                 continue;
             }
             let (size, began) = (batch.len(), tokio::time::Instant::now());
-            self.carry_out(batch).await;
+            let waited = batch.iter_mut().filter_map(|operation| operation.queued.take());
+            let (here, _spans) = traces::batch(size, waited);
+            traces::within(here, self.carry_out(batch)).await;
             self.pace.learn(size, began.elapsed());
         }
     }
@@ -103,7 +116,7 @@ impl Worker {
         batch
     }
 
-    async fn carry_out(&self, batch: Vec<Operation>) {
+    async fn carry_out(&mut self, batch: Vec<Operation>) {
         self.measure(&batch);
         let mut groups = Group::gather(batch);
         for _ in 0..RACES {
@@ -114,6 +127,7 @@ impl Worker {
         }
         at("writing under row locks");
         for group in groups {
+            self.memory.forget(&group.key);
             update_locked(&self.core, group).await;
         }
     }
@@ -130,10 +144,11 @@ impl Worker {
     }
 
     /// Reads, plans and commits; answers the groups that have to be tried again.
-    async fn round(&self, groups: Vec<Group>) -> Vec<Group> {
+    async fn round(&mut self, groups: Vec<Group>) -> Vec<Group> {
         let catalogue = self.core.catalogue();
-        let mut open = vec![groups];
-        let mut ready = Vec::new();
+        let mut ready = Vec::with_capacity(groups.len());
+        let groups = self.recollect(groups, &catalogue, &mut ready);
+        let mut open = if groups.is_empty() { Vec::new() } else { vec![groups] };
         // A read that is refused for another reason than availability is split like a commit.
         while let Some(mut groups) = open.pop() {
             let loads: Vec<Load> = groups.iter().map(|group| group.load(&catalogue)).collect();
@@ -151,10 +166,38 @@ impl Worker {
         if ready.is_empty() { Vec::new() } else { self.commit(ready).await }
     }
 
+    /// Plans the writes of players that the shard remembers; answers the groups that have to be
+    /// read. That a remembered document is the newest is for the write to find out, so a plan
+    /// without a write is worth nothing: its answers would be promises about a player whom nobody
+    /// has looked at.
+    fn recollect(
+        &self,
+        groups: Vec<Group>,
+        catalogue: &Arc<Catalogue>,
+        ready: &mut Vec<Ready>,
+    ) -> Vec<Group> {
+        if !self.memory.is_trusted() {
+            return groups;
+        }
+        let mut unknown = Vec::new();
+        for group in groups {
+            let stored = if group.may_remember() { self.memory.get(&group.key) } else { None };
+            let plan =
+                stored.map(|stored| group.plan(&self.core, catalogue, Some(stored), Looked::Not, false));
+            match plan {
+                Some(Plan { answers, write: Some(write) }) => {
+                    ready.push(Ready { group, write, answers, remembered: true });
+                }
+                _ => unknown.push(group),
+            }
+        }
+        unknown
+    }
+
     /// Applies the rules to what was read. Groups without a write are answered: their read was
     /// true.
     fn plan(
-        &self,
+        &mut self,
         groups: Vec<Group>,
         loads: &[Load],
         loaded: Vec<Loaded>,
@@ -169,16 +212,18 @@ impl Worker {
                     continue;
                 }
             };
+            self.memory.compare(&group.key, stored.as_ref());
             match group.recall(stored.as_ref()) {
                 Recall::Done(answers) => group.answer(answers),
                 Recall::Unknown => group.fail(&unknown()),
                 Recall::NotDone => {
-                    let planner = group.planner(self.core.clone(), catalogue.clone(), load);
                     let fence = group.may_land(stored.as_ref());
-                    let Plan { answers, write } = planner.plan(stored, &loaded.receipts, fence);
+                    let looked = Looked::Up(&load.receipts, &loaded.receipts);
+                    let Plan { answers, write } =
+                        group.plan(&self.core, catalogue, stored.as_ref(), looked, fence);
                     match write {
                         None => group.answer(answers),
-                        Some(write) => ready.push(Ready { group, write, answers }),
+                        Some(write) => ready.push(Ready { group, write, answers, remembered: false }),
                     }
                 }
             }
@@ -187,12 +232,16 @@ impl Worker {
 
     /// Commits; a batch that is refused for another reason than availability is split until the
     /// culprit stands alone. Answers the groups that have to be tried again.
-    async fn commit(&self, ready: Vec<Ready>) -> Vec<Group> {
+    async fn commit(&mut self, ready: Vec<Ready>) -> Vec<Group> {
         let mut again = Vec::new();
         let mut open = vec![ready];
         while let Some(batch) = open.pop() {
-            let (writes, mut waiting): (Vec<Write>, Vec<(Group, Vec<Answer>)>) =
-                batch.into_iter().map(|ready| (ready.write, (ready.group, ready.answers))).unzip();
+            let (writes, mut waiting): (Vec<Write>, Vec<Waits>) = batch
+                .into_iter()
+                .map(|Ready { group, write, answers, remembered }| {
+                    (write, Waits { group, answers, remembered })
+                })
+                .unzip();
             pass_before(&writes);
             at("committing");
             let started = Instant::now();
@@ -200,10 +249,11 @@ impl Worker {
                 Ok(written) => {
                     self.core.metrics().commit(started.elapsed());
                     crash::point(Point::AfterCommit);
-                    self.conclude(waiting, &written, &mut again);
+                    self.conclude(waiting, writes, &written, &mut again);
                 }
                 Err(StoreError::Unknown { .. }) => {
-                    for ((mut group, answers), write) in waiting.into_iter().zip(&writes) {
+                    for (Waits { mut group, answers, .. }, write) in waiting.into_iter().zip(&writes) {
+                        self.memory.forget(&group.key);
                         group.remember(write, answers);
                         again.push(group);
                     }
@@ -218,19 +268,34 @@ impl Worker {
                     }
                 }
                 Err(error) => {
-                    self.fail_all(waiting.into_iter().map(|(group, _)| group).collect(), &error);
+                    self.fail_all(waiting.into_iter().map(|waits| waits.group).collect(), &error);
                 }
             }
         }
         again
     }
 
-    fn conclude(&self, waiting: Vec<(Group, Vec<Answer>)>, written: &[Written], again: &mut Vec<Group>) {
-        for ((group, answers), written) in waiting.into_iter().zip(written) {
+    fn conclude(
+        &mut self,
+        waiting: Vec<Waits>,
+        writes: Vec<Write>,
+        written: &[Written],
+        again: &mut Vec<Group>,
+    ) {
+        for ((Waits { group, answers, remembered }, write), written) in
+            waiting.into_iter().zip(writes).zip(written)
+        {
+            if remembered {
+                self.memory.learn(matches!(written, Written::Done { .. }));
+            }
             match written {
                 // The one place where a change is acknowledged.
-                Written::Done { .. } => group.answer(answers),
+                Written::Done { revision } => {
+                    group.answer(answers);
+                    self.memory.keep(write.key, *revision, write.player);
+                }
                 Written::Conflict => {
+                    self.memory.forget(&group.key);
                     self.core.metrics().conflict();
                     again.push(group);
                 }
@@ -253,6 +318,7 @@ fn pass_before(writes: &[Write]) {
     crash::point_if(Point::BeforeSettle, || writes.iter().any(|write| !write.results.is_empty()));
 }
 
-fn rejoin(writes: Vec<Write>, waiting: Vec<(Group, Vec<Answer>)>) -> Vec<Ready> {
-    writes.into_iter().zip(waiting).map(|(write, (group, answers))| Ready { group, write, answers }).collect()
+fn rejoin(writes: Vec<Write>, waiting: Vec<Waits>) -> Vec<Ready> {
+    let join = |(write, Waits { group, answers, remembered })| Ready { group, write, answers, remembered };
+    writes.into_iter().zip(waiting).map(join).collect()
 }

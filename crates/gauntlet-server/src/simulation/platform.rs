@@ -89,7 +89,7 @@ impl Platform {
 
     /// The row must be committed as being sent before the first byte leaves.
     async fn check_intent(&self, call: &GrantCall) {
-        let player = PlayerKey { player: call.player.clone(), namespace: call.namespace.clone() };
+        let player = PlayerKey { player: call.player.clone(), namespace: call.namespace.as_str().into() };
         let filter = GrantFilter { player: Some(player), state: None };
         let rows = self.database.inner.list_grants(&filter, 1_000).await.unwrap_or_default();
         let row = rows.iter().find(|row| GrantCall::of(row).idempotency_key == call.idempotency_key);

@@ -23,10 +23,13 @@ use super::{
     types::PgTime,
 };
 use crate::{
-    contract::{GrantState, Write, Written},
+    contract::{Error, GrantState, Write, Written},
     rows::{self, Encoded, Settled},
 };
 
+/// None of the receipts that come with the player is there already.
+const FRESH: &str =
+    " AND ((u.player, u.namespace) IN (SELECT known.player, known.namespace FROM known)) IS NOT TRUE";
 const WINNERS: &str = "((u.player, u.namespace) IN (SELECT ok.player, ok.namespace FROM ok)) IS TRUE";
 
 /// Writes a checked batch.
@@ -40,16 +43,19 @@ pub(super) async fn commit(
     let statement = Statement::of(&batch, Parts::of(&batch));
     let params: Vec<&(dyn ToSql + Sync)> =
         statement.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
-    let written = session.write(&statement.sql, &params).await?;
-    let mut winners = HashSet::with_capacity(written.len());
-    for row in &written {
-        let key: (&str, &str) = (get(row, 0, session)?, get(row, 1, session)?);
-        winners.insert(key);
-    }
+    let answer = session.write(&statement.sql, &params).await?;
+    let row = answer.first().ok_or_else(|| {
+        let source = "a commit was answered without a row".into();
+        Error::Rejected { operation: session.operation(), source }
+    })?;
+    let winners: Option<Vec<&str>> = get(row, 0, session)?;
+    let Some(players) = winners else { return Ok(writes.iter().map(rows::done).collect()) };
+    let namespaces: Option<Vec<&str>> = get(row, 1, session)?;
+    let winners: HashSet<(&str, &str)> = players.into_iter().zip(namespaces.unwrap_or_default()).collect();
     Ok(writes
         .iter()
         .map(|write| {
-            let key = (write.key.player.as_str(), write.key.namespace.as_str());
+            let key = (write.key.player.as_str(), &*write.key.namespace);
             if winners.contains(&key) { rows::done(write) } else { Written::Conflict }
         })
         .collect())
@@ -77,7 +83,7 @@ fn column<'a, T: ToSql + Sync + Send + 'a>(
 fn key_columns<'a>(writes: impl Iterator<Item = &'a Write> + Clone) -> [Column<'a>; 2] {
     [
         column("player", "text", writes.clone().map(|write| write.key.player.as_str())),
-        column("namespace", "text", writes.map(|write| write.key.namespace.as_str())),
+        column("namespace", "text", writes.map(|write| &*write.key.namespace)),
     ]
 }
 
@@ -144,18 +150,25 @@ pub(super) async fn rehearse(session: &mut Session, parts: Parts) -> Result<(), 
 
 impl<'a> Statement<'a> {
     fn of(batch: &Batch<'a>, parts: Parts) -> Self {
-        let mut statement = Self { sql: "WITH ".to_owned(), values: Vec::new() };
+        let mut statement = Self { sql: String::with_capacity(2_048), values: Vec::new() };
+        statement.sql.push_str("WITH ");
+        if parts.receipts {
+            statement.counting(batch);
+        }
+        // Where there is one of them only, it is `ok` itself: each more costs a copy of the rows.
+        let both = parts.updates && parts.creates;
         if parts.updates {
-            statement.update(batch);
+            statement.update(batch, if both { "written" } else { "ok" }, parts.receipts);
+        }
+        if both {
+            statement.sql.push_str(", ");
         }
         if parts.creates {
-            statement.create(batch);
+            statement.create(batch, if both { "created" } else { "ok" }, parts.receipts);
         }
-        statement.sql.push_str(match (parts.updates, parts.creates) {
-            (true, true) => "ok AS (SELECT * FROM written UNION ALL SELECT * FROM created)",
-            (true, false) => "ok AS (SELECT * FROM written)",
-            (false, _) => "ok AS (SELECT * FROM created)",
-        });
+        if both {
+            statement.sql.push_str(", ok AS (SELECT * FROM written UNION ALL SELECT * FROM created)");
+        }
         if parts.settles {
             statement.settle(batch);
         }
@@ -163,7 +176,7 @@ impl<'a> Statement<'a> {
             statement.unsettle(batch);
         }
         if parts.receipts {
-            statement.receipts(batch);
+            statement.receipts();
         }
         if parts.orders {
             statement.orders(batch);
@@ -174,7 +187,7 @@ impl<'a> Statement<'a> {
         if parts.journal {
             statement.journal(batch);
         }
-        statement.sql.push_str(" SELECT player, namespace FROM ok");
+        statement.answer(batch);
         statement
     }
 
@@ -192,12 +205,27 @@ impl<'a> Statement<'a> {
         format!("unnest({arrays}) AS u({names})")
     }
 
+    /// Who was written, and nobody when everybody was: usually there is nothing to tell.
+    fn answer(&mut self, batch: &Batch<'a>) {
+        let all = i64::try_from(batch.len()).unwrap_or(i64::MAX);
+        self.values.push(Box::new(all));
+        let count = self.values.len();
+        let column = |name: &str| {
+            format!(
+                "CASE WHEN (SELECT count(*) FROM ok) <> ${count}::bigint \
+                 THEN (SELECT coalesce(array_agg(ok.{name}), '{{}}') FROM ok) END"
+            )
+        };
+        let _ = write!(self.sql, " SELECT {}, {}", column("player"), column("namespace"));
+    }
+
     /// Adds a part after `ok`.
     fn part(&mut self, name: &str, sql: &str) {
         let _ = write!(self.sql, ", {name} AS ({sql})");
     }
 
-    fn update(&mut self, batch: &Batch<'a>) {
+    fn update(&mut self, batch: &Batch<'a>, name: &str, receipts: bool) {
+        let fresh = if receipts { FRESH } else { "" };
         let old = batch.iter().copied().filter(|(write, _)| write.expected.is_some());
         let source = self.source(key_columns(old.clone().map(|(write, _)| write)).into_iter().chain([
             column("revision", "bigint", old.clone().filter_map(|(write, _)| write.expected).map(rows::wide)),
@@ -205,13 +233,14 @@ impl<'a> Statement<'a> {
         ]));
         let _ = write!(
             self.sql,
-            "written AS (UPDATE player p SET revision = p.revision + 1, live = u.live FROM {source} \
+            "{name} AS (UPDATE player p SET revision = p.revision + 1, live = u.live FROM {source} \
              WHERE p.player = ANY (ARRAY[u.player]) AND p.namespace = u.namespace \
-             AND p.revision = u.revision RETURNING p.player, p.namespace), "
+             AND p.revision = u.revision{fresh} RETURNING p.player, p.namespace)"
         );
     }
 
-    fn create(&mut self, batch: &Batch<'a>) {
+    fn create(&mut self, batch: &Batch<'a>, name: &str, receipts: bool) {
+        let fresh = if receipts { FRESH } else { "" };
         let new = batch.iter().copied().filter(|(write, _)| write.expected.is_none());
         let source =
             self.source(key_columns(new.clone().map(|(write, _)| write)).into_iter().chain([column(
@@ -221,9 +250,9 @@ impl<'a> Statement<'a> {
             )]));
         let _ = write!(
             self.sql,
-            "created AS (INSERT INTO player (player, namespace, revision, live) \
-             SELECT u.player, u.namespace, 1, u.live FROM {source} \
-             ON CONFLICT DO NOTHING RETURNING player, namespace), "
+            "{name} AS (INSERT INTO player (player, namespace, revision, live) \
+             SELECT u.player, u.namespace, 1, u.live FROM {source} WHERE true{fresh} \
+             ON CONFLICT DO NOTHING RETURNING player, namespace)"
         );
     }
 
@@ -260,16 +289,36 @@ impl<'a> Statement<'a> {
         self.part("settled_removed", &sql);
     }
 
-    fn receipts(&mut self, batch: &Batch<'a>) {
+    /// The receipts of the batch, and the players for whom one that nobody looked for is there
+    /// already. Another transaction that adds one moves the revision, too: what this snapshot does
+    /// not see, the comparison of the revision does.
+    fn counting(&mut self, batch: &Batch<'a>) {
         let all =
             batch.iter().copied().flat_map(|(write, _)| write.receipts.iter().map(move |key| (write, key)));
         let source = self.source(key_columns(all.clone().map(|(write, _)| write)).into_iter().chain([
-            column("source", "text", all.clone().map(|(_, key)| key.source.as_str())),
-            column("kind", "text", all.clone().map(|(_, key)| key.kind.as_str())),
+            column("source", "text", all.clone().map(|(_, key)| &*key.source)),
+            column("kind", "text", all.clone().map(|(_, key)| &*key.kind)),
             column("id", "text", all.clone().map(|(_, key)| key.id.as_str())),
-            column("at", "timestamptz", all.map(|(write, _)| PgTime(write.at))),
+            column("at", "timestamptz", all.clone().map(|(write, _)| PgTime(write.at))),
+            column("unseen", "boolean", all.map(|(write, _)| write.unseen)),
         ]));
-        self.part("counted", &format!("SELECT u.* FROM {source} WHERE {WINNERS}"));
+        let there = |generation: u8| {
+            format!(
+                "(SELECT true FROM receipt_{generation} r WHERE r.player = c.player \
+                 AND r.namespace = c.namespace AND r.source = c.source AND r.kind = c.kind AND r.id = c.id)"
+            )
+        };
+        let (first, second) = (there(0), there(1));
+        let _ = write!(
+            self.sql,
+            "counting AS (SELECT * FROM {source}), \
+             known AS (SELECT c.player, c.namespace FROM counting c \
+             WHERE c.unseen AND coalesce({first}, {second}, false)), "
+        );
+    }
+
+    fn receipts(&mut self) {
+        self.part("counted", &format!("SELECT u.* FROM counting u WHERE {WINNERS}"));
         // The condition is evaluated once: the generation that is not current costs nothing.
         for generation in [0, 1] {
             let sql = format!(

@@ -60,7 +60,7 @@ pub(super) async fn retry(session: &mut Session, retry: &Retry, now: Timestamp) 
                 &retry.reason,
                 &PgTime(now),
                 &player.player,
-                &player.namespace,
+                &&*player.namespace,
                 &rows::goal_column(key.goal),
                 &i64::from(key.cycle),
                 &i64::from(key.epoch),
@@ -82,10 +82,11 @@ pub(super) async fn list(
     let state = state.unwrap_or_default();
     let mut sql = format!("SELECT {GRANT_COLUMNS} FROM reward_grant WHERE true{state}");
     let limit = i64::from(limit);
+    let namespace = filter.player.as_ref().map_or("", |key| &*key.namespace);
     let mut params: Vec<&(dyn ToSql + Sync)> = vec![&limit];
     if let Some(key) = &filter.player {
         sql.push_str(" AND player = $2::text AND namespace = $3::text");
-        params.extend([&key.player as &(dyn ToSql + Sync), &key.namespace]);
+        params.extend([&key.player as &(dyn ToSql + Sync), &namespace]);
     }
     sql.push_str(" ORDER BY created_at, player, namespace, goal, cycle, epoch LIMIT $1::bigint");
     let rows = session.read(&sql, &params).await?;

@@ -20,7 +20,7 @@ pub(super) async fn read(
     const SQL: &str = "SELECT sequence, at, kind, goals FROM journal WHERE player = $1::text \
          AND namespace = $2::text AND sequence > $3::bigint ORDER BY sequence LIMIT $4::bigint";
     let after = rows::wide(after);
-    let found = session.read(SQL, &[&player.player, &player.namespace, &after, &i64::from(limit)]).await?;
+    let found = session.read(SQL, &[&player.player, &&*player.namespace, &after, &i64::from(limit)]).await?;
     found
         .iter()
         .map(|row| {

@@ -60,7 +60,7 @@ pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<
     // One statement for each namespace and kind of load: usually one.
     let mut groups: HashMap<(&str, bool), HashMap<&str, usize>> = HashMap::new();
     for (at, load) in players.iter().enumerate() {
-        let group = groups.entry((load.key.namespace.as_str(), load.settled)).or_default();
+        let group = groups.entry((&*load.key.namespace, load.settled)).or_default();
         group.insert(load.key.player.as_str(), at);
     }
     for ((namespace, settled), places) in groups {
@@ -77,7 +77,7 @@ pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<
 
 /// Locks a player's row until the end of the transaction.
 pub(super) async fn lock(session: &mut Session, key: &PlayerKey) -> Result<(), Failure> {
-    session.read(LOCK, &[&key.namespace, &key.player]).await.map(drop)
+    session.read(LOCK, &[&&*key.namespace, &key.player]).await.map(drop)
 }
 
 async fn documents(

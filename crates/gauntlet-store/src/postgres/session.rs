@@ -3,6 +3,7 @@
 use std::{
     error::Error as StdError,
     fmt,
+    io::ErrorKind,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use super::{connect::Pooler, types};
 use crate::{
-    contract::{BoxError, Error, PoolBusy},
+    contract::{BoxError, Error, PoolBusy, ServerDown},
     figures::Meter,
 };
 
@@ -102,6 +103,7 @@ impl Session {
             // Nothing has been sent. A wrong password counts as unavailable too: it is mended
             // outside of this process.
             let source: BoxError = match error {
+                PoolError::Backend(error) if is_down(&error) => ServerDown(error.into()).into(),
                 PoolError::Backend(error) => error.into(),
                 PoolError::Timeout(TimeoutType::Wait) => PoolBusy.into(),
                 other => other.into(),
@@ -310,14 +312,28 @@ fn verdict(error: &tokio_postgres::Error) -> Verdict {
 }
 
 fn caused_by_io(error: &tokio_postgres::Error) -> bool {
+    io_error(error).is_some()
+}
+
+fn io_error(error: &tokio_postgres::Error) -> Option<&std::io::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<std::io::Error>() {
-            return true;
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// Whether a connection could not be opened because the server as a whole is down: nobody listens
+/// (over a socket file: it is gone), or the server says that it is starting or stopping.
+fn is_down(error: &tokio_postgres::Error) -> bool {
+    if let Some(state) = error.code() {
+        return *state == SqlState::CANNOT_CONNECT_NOW;
+    }
+    let nobody = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
+    io_error(error).is_some_and(|error| nobody.contains(&error.kind()))
 }
 
 /// For errors that rolled the statement back and left the session alive.

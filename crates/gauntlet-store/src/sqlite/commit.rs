@@ -17,6 +17,7 @@ pub(super) fn without_document(write: &Write) -> Write {
         expected: write.expected,
         settled_changed: write.settled_changed,
         receipts: write.receipts.clone(),
+        unseen: write.unseen,
         orders: write.orders.clone(),
         lease: write.lease.clone(),
         results: write.results.clone(),
@@ -28,6 +29,9 @@ pub(super) fn without_document(write: &Write) -> Write {
 /// Compares and swaps one player, and stores what goes with it.
 pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -> Result<Written, Error> {
     let all = || -> rusqlite::Result<Written> {
+        if write.unseen && any_receipt(connection, write)? {
+            return Ok(Written::Conflict);
+        }
         if !swap(connection, write, encoded)? {
             return Ok(Written::Conflict);
         }
@@ -39,6 +43,16 @@ pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -
         Ok(rows::done(write))
     };
     all().map_err(|error| failure("player.commit", error))
+}
+
+/// Whether one of the receipts is there already.
+fn any_receipt(connection: &Connection, write: &Write) -> rusqlite::Result<bool> {
+    for receipt in &write.receipts {
+        if super::load::has_receipt(connection, &write.key, receipt)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn execute(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {

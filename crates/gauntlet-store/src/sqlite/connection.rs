@@ -1,17 +1,12 @@
 //! Connections: settings, the meaning of failures, migrations.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, hooks::Wal};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
 
 use crate::{
     contract::Error,
     crash::{self, Point},
-    figures::Meter,
     migrations::{self, Applied},
 };
 
@@ -19,14 +14,12 @@ use crate::{
 const BUSY: Duration = Duration::from_secs(2);
 /// Statements kept prepared for each connection; there are some 30 in all.
 const STATEMENTS: usize = 64;
-/// Pages (of 4 KiB) of log after which a commit moves them to the database file, and stands still
-/// meanwhile. Batches of 100 among 300,000 players, slowest commit: 39 ms with 4000 pages, 19 ms
-/// with 1000 (the default), 9 ms with 250, 8 ms with 100. Smaller steps sync the file more often:
-/// 250 cost about a tenth more than 1000 over all, and a disk slower than that one gains the more.
-const CHECKPOINT_PAGES: i32 = 250;
 /// The log file is cut back to this after something big.
 const LOG_BYTES: u32 = 64 << 20;
 const PAGE_BYTES: u32 = 4096;
+/// Memory for pages of the writer, in KiB. What is not in it is asked of the system again with
+/// each transaction.
+const CACHE_KIB: i32 = 16 * 1024;
 
 /// A setting that SQLite did not take.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +33,16 @@ struct BadSetting {
 const OPEN: &str = "open";
 
 /// Opens or makes the file for the writing connection.
-pub(super) fn open_writer(
-    path: &Path,
-    max_bytes: Option<u64>,
-    meter: &Arc<Meter>,
-) -> Result<Connection, Error> {
+pub(super) fn open_writer(path: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut connection = open(path, flags)?;
+    let connection = open(path, flags)?;
     let set = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // The log is moved by a thread of its own.
+        connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"), [], |_| Ok(()))?;
         if let Some(bytes) = max_bytes {
             let pages = (bytes / u64::from(PAGE_BYTES)).max(1);
@@ -62,24 +54,15 @@ pub(super) fn open_writer(
     // FULL is 2. A file system without shared memory refuses WAL silently.
     check_setting(&connection, "journal_mode", "wal")?;
     check_setting(&connection, "synchronous", "2")?;
-    checkpoint_after(&mut connection, CHECKPOINT_PAGES, meter.clone())?;
     Ok(connection)
 }
 
-/// Moves the log to the database file at the end of a commit that leaves so many pages in it, as
-/// `PRAGMA wal_autocheckpoint` does, and measures how long that takes.
-fn checkpoint_after(connection: &mut Connection, pages: i32, meter: Arc<Meter>) -> Result<(), Error> {
-    let hook = move |log: &mut Wal, length: i32| {
-        if length >= pages {
-            let started = Instant::now();
-            // The commit is done, and the next one tries again: a log that cannot be moved now,
-            // for want of room say, is no failure of the commit.
-            let _moved = log.checkpoint();
-            meter.checkpoints.took(started.elapsed());
-        }
-        Ok(())
-    };
-    connection.wal_hook(Some(hook)).map_err(|error| failure(OPEN, error))
+/// Opens the file for the thread that moves the log.
+pub(super) fn open_mover(path: &Path) -> Result<Connection, Error> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // It syncs both files in the right order.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(|error| failure(OPEN, error))?;
+    Ok(connection)
 }
 
 /// Opens the file for reading only.
@@ -211,7 +194,7 @@ mod tests {
     fn settings_are_those_that_durability_needs() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("g.db");
-        let writer = open_writer(&path, Some(1 << 20), &Arc::default()).expect("writer");
+        let writer = open_writer(&path, Some(1 << 20)).expect("writer");
         for (name, wanted) in [
             ("journal_mode", "wal"),
             ("synchronous", "2"),

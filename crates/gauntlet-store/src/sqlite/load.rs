@@ -1,6 +1,6 @@
 //! Reading players and the journal.
 
-use gauntlet_domain::{JournalEntry, JournalKind, Timestamp};
+use gauntlet_domain::{JournalEntry, JournalKind, ReceiptKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{failure, value};
@@ -24,13 +24,20 @@ pub(super) fn load(connection: &Connection, load: &Load) -> Result<Loaded, Error
     let receipts = load
         .receipts
         .iter()
-        .map(|receipt| {
-            let params = (&key.player, &key.namespace, &receipt.source, &receipt.kind, &receipt.id);
-            value(connection, RECEIPT, params).map(|found| found == Some(true))
-        })
+        .map(|receipt| has_receipt(connection, key, receipt))
         .collect::<rusqlite::Result<_>>()
         .map_err(failed)?;
     Ok(Loaded { stored: stored.transpose(), receipts })
+}
+
+/// Whether an event was counted for the player.
+pub(super) fn has_receipt(
+    connection: &Connection,
+    key: &PlayerKey,
+    receipt: &ReceiptKey,
+) -> rusqlite::Result<bool> {
+    let params = (&key.player, &key.namespace, &receipt.source, &receipt.kind, &receipt.id);
+    value(connection, RECEIPT, params).map(|found| found == Some(true))
 }
 
 fn document(

@@ -10,7 +10,10 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::connection::{commit_failure, failure};
+use super::{
+    connection::{commit_failure, failure},
+    mover::Mover,
+};
 use crate::{
     contract::Error,
     crash::{self, Point},
@@ -41,7 +44,12 @@ enum Gone {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection, lock: File, meter: &Arc<Meter>) -> Result<Self, Error> {
+    pub(super) fn start(
+        connection: Connection,
+        mover: Option<Mover>,
+        lock: File,
+        meter: &Arc<Meter>,
+    ) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::channel::<Command>(QUEUE);
         let (end, ended) = watch::channel(false);
         let run = move || {
@@ -53,6 +61,12 @@ impl Writer {
             let mut connection = connection;
             while let Some(command) = inbox.blocking_recv() {
                 command(&mut connection);
+            }
+            // It ends with the connection that calls for it, and closes the file before the lock
+            // is given back.
+            drop(connection);
+            if let Some(mover) = mover {
+                mover.join();
             }
         };
         thread::Builder::new()
@@ -138,8 +152,9 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_died_makes_calls_unavailable() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock, &Arc::default())
-            .expect("starts");
+        let writer =
+            Writer::start(Connection::open_in_memory().expect("memory"), None, lock, &Arc::default())
+                .expect("starts");
         let died = writer.run::<()>("first", |_| panic!("on purpose")).await;
         assert!(matches!(died, Err(Error::Unknown { operation: "first", .. })), "{died:?}");
         let mut ended = writer.ended.clone();
@@ -151,8 +166,9 @@ mod tests {
     #[tokio::test]
     async fn a_failed_transaction_leaves_nothing() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer = Writer::start(Connection::open_in_memory().expect("memory"), lock, &Arc::default())
-            .expect("starts");
+        let writer =
+            Writer::start(Connection::open_in_memory().expect("memory"), None, lock, &Arc::default())
+                .expect("starts");
         let insert = |transaction: &Transaction<'_>| {
             transaction.execute_batch("INSERT INTO t VALUES (1)").map_err(|error| failure("x", error))
         };

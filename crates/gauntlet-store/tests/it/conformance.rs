@@ -47,6 +47,7 @@ on_every_back_end! {
         calls_that_make_no_sense_are_rejected;
     receipts:
         are_seen_by_later_loads,
+        that_nobody_looked_for_conflict_when_they_are_there,
         live_through_one_rotation_and_not_two,
         rotate_once_a_day;
     grants:

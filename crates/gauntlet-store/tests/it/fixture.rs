@@ -86,7 +86,7 @@ impl Fixture {
                     ("UPDATE player SET live = $3 WHERE player = $1 AND namespace = $2", live),
                     ("UPDATE settled SET settled = $3 WHERE player = $1 AND namespace = $2", settled),
                 ] {
-                    let changed = client.execute(sql, &[&key.player, &key.namespace, &bytes]).await;
+                    let changed = client.execute(sql, &[&key.player, &&*key.namespace, &bytes]).await;
                     assert_eq!(changed.expect("updates"), 1);
                 }
             }

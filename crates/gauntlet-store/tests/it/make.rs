@@ -15,7 +15,7 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
 
 pub(crate) fn key(player: &str) -> PlayerKey {
-    PlayerKey { player: player.to_owned(), namespace: "game".to_owned() }
+    PlayerKey { player: player.to_owned(), namespace: "game".into() }
 }
 
 pub(crate) fn goal(number: u32, progress: i32) -> GoalState {
@@ -46,6 +46,7 @@ pub(crate) fn write(name: &str, expected: Option<u64>, player: Player) -> Write 
         settled_changed: player.has_settled(),
         player,
         receipts: Vec::new(),
+        unseen: false,
         orders: Vec::new(),
         lease: None,
         results: Vec::new(),
@@ -59,7 +60,7 @@ pub(crate) fn load(name: &str) -> Load {
 }
 
 pub(crate) fn receipt(id: &str) -> ReceiptKey {
-    ReceiptKey { source: "platform".to_owned(), kind: "login".to_owned(), id: id.to_owned() }
+    ReceiptKey { source: "platform".into(), kind: "login".into(), id: id.to_owned() }
 }
 
 pub(crate) fn lease(owner: &str, until: i64) -> Lease {

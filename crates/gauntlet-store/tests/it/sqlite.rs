@@ -128,18 +128,21 @@ fn count(store: &SqliteStore, operation: &str) -> u64 {
 async fn the_log_is_moved_in_steps_and_all_is_measured() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(&folder.path().join("g.db")).await;
-    for batch in 0..200 {
-        let writes: Vec<_> = (0..100).map(|n| write(&format!("{batch}-{n}"), None, small(1))).collect();
+    let mut batches = 0;
+    // The thread moves most of it, and a commit the rest; then the log begins anew.
+    while store.figures().checkpoints.count < 3 {
+        let writes: Vec<_> = (0..100).map(|n| write(&format!("{n}-{batches}"), None, small(1))).collect();
         store.commit(&writes).await.expect("commits");
+        batches += 1;
+        assert!(batches < 10_000, "{:?}", store.figures());
     }
     assert!(stored(&store, "7-7").await.is_some());
-    assert_eq!((count(&store, "player.commit"), count(&store, "player.load")), (200, 1));
+    assert_eq!((count(&store, "player.commit"), count(&store, "player.load")), (batches, 1));
     let figures = store.figures();
-    // Some pages a batch, moved after each 250.
-    assert!((3..200).contains(&figures.checkpoints.count), "{figures:?}");
-    assert!(figures.checkpoints.sum > 0.0 && figures.writer_wait.count >= 200, "{figures:?}");
+    assert!(figures.moves.count >= 3 && figures.moves.sum > 0.0, "{figures:?}");
+    assert!(figures.checkpoints.sum > 0.0 && figures.writer_wait.count >= batches, "{figures:?}");
     assert_eq!((figures.pool_wait.count, figures.pool_timeouts), (1, 0));
     let bytes = figures.log_bytes.expect("a log");
-    assert!((4096..2 << 20).contains(&bytes), "the log is not moved: {bytes}");
+    assert!((4096..64 << 20).contains(&bytes), "the log is not moved: {bytes}");
     store.close().await;
 }

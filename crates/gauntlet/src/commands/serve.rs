@@ -4,19 +4,20 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gauntlet_domain::catalogue::Definition;
 use gauntlet_server::{
-    Addresses, AdmissionOptions, Config, Parts, Roles, Server,
+    Addresses, Config, Parts, Roles, Server,
     auth::{AuthMode, Expected, JwtOptions, NamespaceRule, events::EventSecrets},
     catalogue::prepare,
     clock::{Clock as _, SystemClock, SystemRandom},
     net::{NetOptions, tls::TlsFiles},
     rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
     shards::Limits,
+    traces::Traces,
 };
 
 use super::{Context, catalogue, catalogue::Checked, store};
 use crate::{
     cli::ServeArgs,
-    logging,
+    export, logging,
     output::{Failure, chain},
     settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, profiles, sign_in},
 };
@@ -26,6 +27,9 @@ use crate::{
 const MIN_REFRESH: Duration = Duration::from_secs(5);
 /// How long the start waits for the first key set.
 const KEYS_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the last spans may take to get to the collector.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
 pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
@@ -47,13 +51,23 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::caused("cannot start the runtime", &error))?;
-    let result = runtime.block_on(serve(&settings, sign, catalogue));
+    let traces = {
+        let _inside = runtime.enter();
+        export::traces(&settings.traces)
+    };
+    let result = runtime.block_on(serve(&settings, sign, catalogue, traces.clone()));
+    traces.shut_down(FLUSH);
     // What is still running was told to stop, or was left behind by a second signal.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Result<(), Failure> {
+async fn serve(
+    settings: &ServeSettings,
+    sign: Sign,
+    catalogue: Checked,
+    traces: Traces,
+) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     if settings.profiles {
         // First of all: what is allocated before is in no heap profile.
@@ -78,8 +92,9 @@ async fn serve(settings: &ServeSettings, sign: Sign, catalogue: Checked) -> Resu
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    let server =
-        Server::start(config(settings, sign), parts).await.map_err(|error| Failure::new(chain(&error)))?;
+    let server = Server::start(Config { traces, ..config(settings, sign) }, parts)
+        .await
+        .map_err(|error| Failure::new(chain(&error)))?;
     tell_start(server.addresses(), settings, sign);
     until_stopped(server, &mut signals).await
 }
@@ -130,9 +145,10 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
         limits: limits(&settings.store.choice),
-        admission: AdmissionOptions::default(),
+        admission: settings.admission,
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
         profiles: settings.profiles,
+        traces: Traces::default(),
     }
 }
 

@@ -24,9 +24,11 @@ const ROW: Setting = Setting {
 };
 
 mod observe;
+mod overload;
 mod rewards;
 mod security;
 pub(crate) use observe::*;
+pub(crate) use overload::*;
 pub(crate) use rewards::*;
 pub(crate) use security::*;
 
@@ -290,7 +292,7 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 58] = [
+pub(crate) static ALL: [&Setting; 67] = [
     &STORE,
     &CATALOGUE,
     &HTTP,
@@ -332,6 +334,11 @@ pub(crate) static ALL: [&Setting; 58] = [
     &MAX_CONNECTIONS,
     &STORE_WAIT,
     &ROLES,
+    &MAX_READS,
+    &MAX_WRITES,
+    &MAX_CLAIMS,
+    &MAX_EVENTS,
+    &ADAPTIVE,
     &LATE_WINDOW,
     &REWARD_TAKEOVER,
     &RECOVERY_INTERVAL,
@@ -342,6 +349,10 @@ pub(crate) static ALL: [&Setting; 58] = [
     &LOG_FORMAT,
     &SLOW_STATEMENT,
     &PROFILES,
+    &OTLP_ENDPOINT,
+    &TRACE_RATIO,
+    &TRACE_SERVICE,
+    &TRACE_ATTRIBUTES,
     &SERVER,
     &EVENTS_URL,
     &PLAYER,

@@ -42,6 +42,19 @@ fn names_are_unique_and_follow_one_pattern() {
 }
 
 #[test]
+fn as_much_may_be_under_way_as_the_server_says_by_itself() {
+    let settings = ServeSettings::read(&Layers::default()).unwrap();
+    let own = gauntlet_server::AdmissionOptions::default();
+    assert_eq!(format!("{:?}", settings.admission), format!("{own:?}"));
+    let set = layers(&[("max-reads", "1"), ("adaptive", "true")], &[("GAUNTLET_MAX_EVENTS", "9")], "");
+    let set = ServeSettings::read(&set).unwrap().admission;
+    assert_eq!((set.reads, set.events, set.writes, set.adaptive), (1, 9, own.writes, true));
+    for wrong in ["0", "-1", "100001", "many"] {
+        assert_eq!(faults(&layers(&[("max-claims", wrong)], &[], "")).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn the_defaults_are_the_bare_default() {
     let settings = ServeSettings::read(&Layers::default()).unwrap();
     assert_eq!(settings.store.choice, StoreChoice::Sqlite("gauntlet.db".into()));

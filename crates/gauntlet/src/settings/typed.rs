@@ -2,6 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use gauntlet_server::AdmissionOptions;
+use tonic::transport::Uri;
+
 use super::{
     Fault, Layers, Reading,
     guard::AuthFacts,
@@ -33,6 +36,36 @@ pub(crate) struct LogSettings {
     pub(crate) format: LogFormat,
 }
 
+/// Where spans go.
+#[derive(Debug, Clone)]
+pub(crate) struct TraceSettings {
+    /// The collector; `None`: there are none.
+    pub(crate) endpoint: Option<Uri>,
+    /// How many of the requests whose caller has not decided are sampled.
+    pub(crate) ratio: f64,
+    /// What this service is called.
+    pub(crate) service: String,
+    /// What else is said of this process.
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+/// How much may be under way at once.
+fn admission(reading: &mut Reading<'_>) -> Option<AdmissionOptions> {
+    let mut places = |setting| reading.required(setting, values::places);
+    let (reads, writes) = (places(&table::MAX_READS), places(&table::MAX_WRITES));
+    let (claims, events) = (places(&table::MAX_CLAIMS), places(&table::MAX_EVENTS));
+    let adaptive = reading.required(&table::ADAPTIVE, values::boolean);
+    let (reads, writes, claims, events) = (reads?, writes?, claims?, events?);
+    Some(AdmissionOptions {
+        reads,
+        writes,
+        claims,
+        events,
+        adaptive: adaptive?,
+        ..AdmissionOptions::default()
+    })
+}
+
 /// Settings of `gauntlet serve`.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeSettings {
@@ -40,6 +73,8 @@ pub(crate) struct ServeSettings {
     pub(crate) store: StoreSettings,
     /// Logging.
     pub(crate) log: LogSettings,
+    /// Where spans go.
+    pub(crate) traces: TraceSettings,
     /// The catalogue file; `None`: the sample.
     pub(crate) catalogue: Option<PathBuf>,
     /// The player API over HTTP.
@@ -60,6 +95,8 @@ pub(crate) struct ServeSettings {
     pub(crate) rewards: RewardSettings,
     /// The second switch for mock sign-in.
     pub(crate) allow_mock_with_real_rewards: bool,
+    /// How much may be under way at once.
+    pub(crate) admission: AdmissionOptions,
     /// What runs in this process.
     pub(crate) roles: Roles,
     /// How late an event may come.
@@ -96,6 +133,17 @@ impl LogSettings {
     }
 }
 
+impl TraceSettings {
+    fn of(reading: &mut Reading<'_>) -> Option<Self> {
+        let endpoint = reading.optional(&table::OTLP_ENDPOINT, values::collector);
+        let ratio = reading.required(&table::TRACE_RATIO, values::ratio);
+        let service = reading.required(&table::TRACE_SERVICE, values::service_name);
+        let attributes = reading.optional(&table::TRACE_ATTRIBUTES, values::attributes);
+        let (endpoint, attributes) = (endpoint?, attributes?.unwrap_or_default());
+        Some(Self { endpoint, ratio: ratio?, service: service?, attributes })
+    }
+}
+
 impl ServeSettings {
     /// Reads every setting of `gauntlet serve`.
     pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
@@ -103,6 +151,7 @@ impl ServeSettings {
         // All are read before the first `?`, so that all faults are noted.
         let store = StoreSettings::of(&mut reading);
         let log = LogSettings::of(&mut reading);
+        let traces = TraceSettings::of(&mut reading);
         let catalogue = reading.optional(&table::CATALOGUE, |path| Ok(PathBuf::from(path)));
         let http = reading.required(&table::HTTP, values::address);
         let grpc = reading.required(&table::GRPC, values::address);
@@ -113,6 +162,7 @@ impl ServeSettings {
         let security = SecuritySettings::of(&mut reading);
         let rewards = RewardSettings::of(&mut reading);
         let allow = reading.required(&table::ALLOW_MOCK_WITH_REAL_REWARDS, values::boolean);
+        let admission = admission(&mut reading);
         let roles = reading.required(&table::ROLES, values::roles);
         let late_window = reading.required(&table::LATE_WINDOW, values::duration);
         let grant_takeover = reading.required(&table::REWARD_TAKEOVER, values::duration);
@@ -125,6 +175,7 @@ impl ServeSettings {
             Some(Self {
                 store: store?,
                 log: log?,
+                traces: traces?,
                 catalogue: catalogue?,
                 http: http?,
                 grpc: grpc?,
@@ -135,6 +186,7 @@ impl ServeSettings {
                 security: security?,
                 rewards: rewards?,
                 allow_mock_with_real_rewards: allow?,
+                admission: admission?,
                 roles: roles?,
                 late_window: late_window?,
                 grant_takeover: grant_takeover?,

@@ -12,9 +12,11 @@ use super::{mask::mask, suggest::nearest};
 
 mod rewards;
 pub(crate) mod security;
+mod traces;
 
 pub(crate) use rewards::*;
 pub(crate) use security::{Auth, auth_enabled};
+pub(crate) use traces::*;
 
 /// Why a text is not a value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +147,14 @@ pub(crate) fn connections(text: &str) -> Result<usize, Wrong> {
     match text.parse() {
         Ok(number @ 1..=1000) => Ok(number),
         _ => Err(Wrong::allowed("a number from 1 to 1000")),
+    }
+}
+
+/// A number of requests at one time.
+pub(crate) fn places(text: &str) -> Result<usize, Wrong> {
+    match text.parse() {
+        Ok(number @ 1..=100_000) => Ok(number),
+        _ => Err(Wrong::allowed("a number from 1 to 100000")),
     }
 }
 

@@ -19,4 +19,6 @@ mod races;
 mod replicas;
 mod restarts;
 mod structure;
+mod tokens;
+mod traces;
 mod warm;

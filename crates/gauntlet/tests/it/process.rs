@@ -71,7 +71,8 @@ impl Process {
         command.env_clear();
         prepare(&mut command);
         let mut child = command
-            .args(["serve", "--store", store, "--auth", "mock", "--player-rate", "0", "--log-format", "json"])
+            .args(["serve", "--store", store, "--player-rate", "0", "--log-format", "json"])
+            .args(if more.contains(&"--auth") { &[][..] } else { &["--auth", "mock"] })
             .args(["--http", any, "--grpc", any, "--events", any, "--ops", any])
             .args(more)
             .stdin(Stdio::null())

@@ -89,18 +89,36 @@ fn a_splice_is_byte_for_byte_what_serde_writes() {
             let all = browse(None);
             let expected = proto::GetChallengesResponse { challenges: all.messages() };
             let expected = serde_json::to_string(&expected).expect("JSON");
-            let spliced = String::from_utf8(templates.of(&catalogue).write(&all)).expect("UTF-8");
+            let spliced = String::from_utf8(templates.of(&catalogue).write(&all).into_vec()).expect("UTF-8");
             assert_eq!(spliced, expected);
             different.insert(spliced);
             for index in catalogue.challenge_indexes() {
                 let one = browse(Some(index));
                 let expected = serde_json::to_string(&one.messages()[0]).expect("JSON");
-                let spliced = String::from_utf8(templates.of(&catalogue).write(&one)).expect("UTF-8");
+                let spliced =
+                    String::from_utf8(templates.of(&catalogue).write(&one).into_vec()).expect("UTF-8");
                 assert_eq!(spliced, expected);
             }
         }
     }
     assert!(different.len() > 12, "the players do not look alike: {}", different.len());
+}
+
+#[test]
+fn the_start_of_a_session_is_byte_for_byte_what_serde_writes() {
+    let catalogue = catalogue(1);
+    let templates = Templates::default();
+    let mut different = std::collections::HashSet::new();
+    for (player, now) in players(&catalogue) {
+        let context = Context { catalogue: &catalogue, now, seed: 1, late_window_ms: 600_000 };
+        let (mut player, mut effects) = (player.unwrap_or_else(Player::new), Effects::default());
+        let reply = decide(&mut player, &Command::Initialize, &context, &mut effects).expect("initialized");
+        let spliced = String::from_utf8(templates.of(&catalogue).initialized(&reply)).expect("UTF-8");
+        let expected = crate::api::initialized(&catalogue, reply);
+        assert_eq!(spliced, serde_json::to_string(&expected).expect("JSON"));
+        different.insert(spliced);
+    }
+    assert!(different.len() > 4, "the players do not look alike: {}", different.len());
 }
 
 #[test]

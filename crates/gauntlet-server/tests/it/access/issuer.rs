@@ -9,7 +9,10 @@ use aws_lc_rs::{
     hmac,
     rand::SystemRandom,
     rsa::KeySize,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
+        RsaEncoding, RsaKeyPair,
+    },
 };
 use axum::{Router, http::StatusCode, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -65,12 +68,16 @@ impl Key {
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.sign_as(message, &RSA_PKCS1_SHA256)
+    }
+
+    fn sign_as(&self, message: &[u8], rsa: &'static dyn RsaEncoding) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Ec(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+                pair.sign(rsa, &random, message, &mut signature).unwrap();
                 signature
             }
         }
@@ -79,6 +86,12 @@ impl Key {
     /// A token of these claims.
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.token_with(&json!({"alg": self.algorithm(), "kid": self.id, "typ": "JWT"}), claims)
+    }
+
+    /// A token with a good signature of an algorithm that the key is not published for.
+    pub(crate) fn rs512_token(&self, claims: &Value) -> String {
+        let header = json!({"alg": "RS512", "kid": self.id});
+        assemble(&header, claims, |message| self.sign_as(message, &RSA_PKCS1_SHA512))
     }
 
     /// A token whose header says what it likes.

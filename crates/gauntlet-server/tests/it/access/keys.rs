@@ -11,6 +11,7 @@ use gauntlet_server::{
     Server,
     auth::{AuthMode, Verifier},
     clock::FixedClock,
+    traces::Traces,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -190,18 +191,23 @@ async fn measure_checking_tokens() {
     let (rsa, ec) = (Key::rsa("r"), Key::ec("e"));
     let issuer = Issuer::start(&[&rsa, &ec]).await;
     let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(NOW)));
-    let verifier = Verifier::new(options(&issuer.url), clock).unwrap();
+    let verifier = Verifier::new(options(&issuer.url), clock, Traces::default()).unwrap();
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     tasks.spawn(verifier.clone().refresh_until(stop.clone()));
     assert!(verifier.ready().await);
     for key in [&rsa, &ec] {
         let token = format!("Bearer {}", key.token(&claims("ann")));
         let headers = HeaderMap::from_iter([(AUTHORIZATION, token.parse().unwrap())]);
-        let began = Instant::now();
-        for _ in 0..5_000 {
-            assert_eq!(verifier.identity(&headers).await.unwrap().caller.player, "ann");
+        // The best of many rounds: the others shared their core with somebody.
+        let mut best = Duration::MAX;
+        for _ in 0..200 {
+            let began = Instant::now();
+            for _ in 0..25 {
+                assert_eq!(verifier.identity(&headers).await.unwrap().caller.player, "ann");
+            }
+            best = best.min(began.elapsed() / 25);
         }
-        println!("{}: {:?} a token", key.algorithm(), began.elapsed() / 5_000);
+        println!("{}: {best:?} a token", key.algorithm());
     }
     stop.cancel();
     tasks.join_all().await;

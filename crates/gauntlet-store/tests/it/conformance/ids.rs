@@ -8,10 +8,10 @@ use crate::{
 /// A write that has the same text in every place that takes one.
 fn all_over(text: &str, mark: u64) -> Write {
     let mut new = write(text, None, player(mark));
-    new.key = PlayerKey { player: text.to_owned(), namespace: text.to_owned() };
+    new.key = PlayerKey { player: text.to_owned(), namespace: text.into() };
     new.receipts = vec![gauntlet_domain::ReceiptKey {
-        source: text.to_owned(),
-        kind: text.to_owned(),
+        source: text.to_owned().into(),
+        kind: text.to_owned().into(),
         id: text.to_owned(),
     }];
     let mut claim = order(1);
@@ -85,7 +85,7 @@ pub(crate) async fn with_a_zero_byte_do_no_harm(fixture: &Fixture) {
 }
 
 async fn load_key(store: &dyn Store, text: &str) -> Result<bool, Error> {
-    let key = PlayerKey { player: text.to_owned(), namespace: text.to_owned() };
+    let key = PlayerKey { player: text.to_owned(), namespace: text.into() };
     let mut loaded = store.load(&[Load { key, settled: true, receipts: Vec::new() }]).await?;
     Ok(loaded.remove(0).stored.expect("readable").is_some())
 }

@@ -160,14 +160,14 @@ pub(crate) async fn namespaces_are_apart(fixture: &Fixture) {
     let store = fixture.dyn_store();
     let in_space = |namespace: &str, mark: u64| {
         let mut new = write("p", None, player(mark));
-        namespace.clone_into(&mut new.key.namespace);
+        new.key.namespace = namespace.into();
         new.receipts = vec![receipt(namespace)];
         new
     };
     let batch = [in_space("one", 1), in_space("two", 2)];
     assert_eq!(store.commit(&batch).await.expect("commits"), [done(1), done(1)]);
     let asked = ["two", "one", "three"].map(|namespace| Load {
-        key: PlayerKey { player: "p".to_owned(), namespace: namespace.to_owned() },
+        key: PlayerKey { player: "p".to_owned(), namespace: namespace.into() },
         settled: true,
         receipts: vec![receipt("one")],
     });

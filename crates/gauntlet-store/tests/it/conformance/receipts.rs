@@ -1,4 +1,4 @@
-use gauntlet_store::{Load, Store};
+use gauntlet_store::{Load, Store, Write, Written};
 
 use crate::{
     fixture::Fixture,
@@ -29,8 +29,8 @@ pub(crate) async fn are_seen_by_later_loads(fixture: &Fixture) {
     assert_eq!(counted(other, "nobody", &["one"]).await, [false]);
     // Each part of the name counts.
     let mut asked = vec![receipt("one"); 2];
-    "elsewhere".clone_into(&mut asked[0].source);
-    "logout".clone_into(&mut asked[1].kind);
+    asked[0].source = "elsewhere".into();
+    asked[1].kind = "logout".into();
     let loaded = load_one(store, Load { receipts: asked, ..load("p") }).await;
     assert_eq!(loaded.receipts, [false, false]);
     // The same receipt again, alone and twice in a write, is no error.
@@ -38,6 +38,32 @@ pub(crate) async fn are_seen_by_later_loads(fixture: &Fixture) {
     again.receipts = vec![receipt("one"), receipt("three"), receipt("three")];
     assert_eq!(commit_one(store, again).await, done(3));
     assert_eq!(counted(store, "p", &["one", "three"]).await, [true, true]);
+}
+
+pub(crate) async fn that_nobody_looked_for_conflict_when_they_are_there(fixture: &Fixture) {
+    let store = fixture.dyn_store();
+    for name in ["p", "q", "r"] {
+        create(store, name).await;
+        count(store, name, 1, "one").await;
+    }
+    let unseen = |name: &str, ids: &[&str]| Write {
+        receipts: ids.iter().map(|id| receipt(id)).collect(),
+        unseen: true,
+        ..write(name, Some(2), small(3))
+    };
+    // Each stands alone, and what somebody has looked for is taken as said.
+    let said = Write { unseen: false, ..unseen("r", &["one", "two"]) };
+    let new = Write { expected: None, ..unseen("s", &["one"]) };
+    let batch = [unseen("p", &["two", "one"]), unseen("q", &["two", "three"]), said, new];
+    let written = store.commit(&batch).await.expect("commits");
+    assert_eq!(written, [Written::Conflict, done(3), done(3), done(1)]);
+    assert_eq!(counted(store, "p", &["one", "two"]).await, [true, false]);
+    assert_eq!(counted(store, "q", &["one", "two", "three"]).await, [true; 3]);
+    assert_eq!(counted(store, "s", &["one"]).await, [true]);
+    // The generation before counts, too.
+    assert!(store.rotate_receipts(at(0)).await.expect("rotates"));
+    assert_eq!(commit_one(store, unseen("p", &["one"])).await, Written::Conflict);
+    assert_eq!(commit_one(store, unseen("p", &["two"])).await, done(3));
 }
 
 pub(crate) async fn live_through_one_rotation_and_not_two(fixture: &Fixture) {

@@ -1,0 +1,164 @@
+//! What a shard remembers of the players that it wrote last.
+//!
+//! A shard is the only writer of its players in this process, so what it wrote is what the
+//! database has, unless another replica wrote since. A write compares the revision anyway: with a
+//! remembered document the event needs no read before it, which is a third of what the database
+//! does for an event. A wrong memory costs a conflict and another round. With several replicas
+//! behind one address most memories would be wrong; then they are not used, until reads show that
+//! they would have been right.
+
+use std::collections::HashMap;
+
+use gauntlet_domain::Player;
+use gauntlet_store::{PlayerKey, Stored};
+
+/// Goals remembered in each of the two halves, at some 300 bytes each: about 6,000 players with
+/// ten goals.
+const GOALS: usize = 64 * 1024;
+/// What a player weighs without goals.
+const PLAYER: usize = 1;
+/// How right memories have to be, of [`ALWAYS`]: a wrong one costs about as much as three right
+/// ones save.
+const TRUSTED: u32 = 3 * ALWAYS / 4;
+const ALWAYS: u32 = 1 << 16;
+/// The newest experience counts as one part in so many.
+const EXPERIENCE: u32 = 64;
+
+/// Documents without their settled parts, in two halves: when the newer one is full, the older one
+/// is forgotten.
+#[derive(Debug)]
+pub(super) struct Memory {
+    newer: HashMap<PlayerKey, Stored>,
+    older: HashMap<PlayerKey, Stored>,
+    weight: usize,
+    /// How often memories were right.
+    right: u32,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { newer: HashMap::new(), older: HashMap::new(), weight: 0, right: ALWAYS }
+    }
+}
+
+impl Memory {
+    /// The player as it was written last.
+    pub(super) fn get(&self, key: &PlayerKey) -> Option<&Stored> {
+        self.newer.get(key).or_else(|| self.older.get(key))
+    }
+
+    /// Remembers what was written.
+    pub(super) fn keep(&mut self, key: PlayerKey, revision: u64, mut player: Player) {
+        player.forget_settled();
+        let weight = PLAYER + player.live().len();
+        let stored = Stored { revision, player };
+        if let Some(before) = self.newer.get_mut(&key) {
+            *before = stored;
+            return;
+        }
+        if self.weight + weight > GOALS {
+            self.older = std::mem::take(&mut self.newer);
+            self.weight = 0;
+        }
+        self.older.remove(&key);
+        self.newer.insert(key, stored);
+        self.weight += weight;
+    }
+
+    /// Forgets a player of whom nobody knows what the database has.
+    pub(super) fn forget(&mut self, key: &PlayerKey) {
+        // Its weight stays until its half is forgotten.
+        if self.newer.remove(key).is_none() {
+            self.older.remove(key);
+        }
+    }
+
+    /// Learns from a player that was read.
+    pub(super) fn compare(&mut self, key: &PlayerKey, stored: Option<&Stored>) {
+        let Some(kept) = self.get(key) else { return };
+        let is_right = stored.is_some_and(|stored| stored.revision == kept.revision);
+        self.learn(is_right);
+        if !is_right {
+            self.forget(key);
+        }
+    }
+
+    /// A memory turned out to be right or wrong.
+    pub(super) fn learn(&mut self, is_right: bool) {
+        let toward = if is_right { ALWAYS } else { 0 };
+        self.right = self.right - self.right / EXPERIENCE + toward / EXPERIENCE;
+    }
+
+    /// Whether memories are right often enough to save something.
+    pub(super) const fn is_trusted(&self) -> bool {
+        self.right >= TRUSTED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_domain::{
+        GoalNumber, GoalState,
+        player::{CycleMark, Head},
+    };
+
+    use super::*;
+
+    fn key(number: usize) -> PlayerKey {
+        PlayerKey { player: number.to_string(), namespace: "n".into() }
+    }
+
+    fn player(goals: u32) -> Player {
+        let goals = (0..goals).map(|number| GoalState::new(GoalNumber(number), CycleMark::default()));
+        Player::from_parts(Head::default(), goals.collect(), Some(Vec::new()))
+    }
+
+    #[test]
+    fn what_was_written_is_remembered_without_the_settled_part() {
+        let mut memory = Memory::default();
+        memory.keep(key(1), 7, player(3));
+        memory.keep(key(1), 8, player(2));
+        let stored = memory.get(&key(1)).expect("kept");
+        assert_eq!((stored.revision, stored.player.live().len(), stored.player.has_settled()), (8, 2, false));
+        memory.forget(&key(1));
+        assert!(memory.get(&key(1)).is_none());
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let mut memory = Memory::default();
+        let many = GOALS / 10;
+        for number in 0..3 * many {
+            memory.keep(key(number), 1, player(9));
+            assert!(memory.newer.len() + memory.older.len() <= 2 * many);
+        }
+        assert!(memory.get(&key(0)).is_none());
+        assert!(memory.get(&key(2 * many)).is_some() && memory.get(&key(3 * many - 1)).is_some());
+        // One that is written again moves to the newer half.
+        memory.keep(key(2 * many - 1), 2, player(9));
+        assert_eq!(memory.get(&key(2 * many - 1)).map(|stored| stored.revision), Some(2));
+    }
+
+    #[test]
+    fn memories_that_are_wrong_too_often_are_not_used_until_reads_show_better_ones() {
+        let mut memory = Memory::default();
+        for _ in 0..1_000 {
+            for is_right in [true, true, true, false] {
+                memory.learn(is_right);
+            }
+        }
+        let before = memory.right;
+        assert!(before.abs_diff(TRUSTED) < ALWAYS / 16);
+        while memory.is_trusted() {
+            memory.learn(false);
+        }
+        for revision in 1..200 {
+            memory.keep(key(1), revision, player(1));
+            memory.compare(&key(1), Some(&Stored { revision, player: player(1) }));
+        }
+        assert!(memory.is_trusted());
+        memory.compare(&key(1), Some(&Stored { revision: 500, player: player(1) }));
+        assert!(memory.get(&key(1)).is_none());
+        memory.compare(&key(2), None);
+    }
+}
