@@ -127,7 +127,7 @@ impl Replay<'_> {
             _ => EventWhat::Login,
         };
         let id = self.book.event_id(number);
-        Some(Event { what, key: ReceiptKey { source: String::new(), kind: String::new(), id }, at })
+        Some(Event { what, key: ReceiptKey { source: "".into(), kind: "".into(), id }, at })
     }
 
     fn call(&self, player: &mut Player, what: &What, context: &Context<'_>) -> Result<(), String> {

@@ -260,7 +260,7 @@ impl State {
     fn count(&self, player: &str, id: String, at: &str, what: EventWhat) {
         let mut players = self.players.lock().unwrap();
         let Some(document) = players.get_mut(player) else { return };
-        let key = ReceiptKey { source: String::new(), kind: String::new(), id };
+        let key = ReceiptKey { source: "".into(), kind: "".into(), id };
         let event = Event { what, key, at: Timestamp::parse(at).unwrap() };
         count_event(document, &event, false, &self.context(now()), &mut Effects::default());
     }
