@@ -206,12 +206,14 @@ impl Load {
         }
         let mut load = spawn_load(plan, scenario, world, start);
         let users_only = scenario.arrivals.is_empty();
-        let natural = tokio::select! {
-            () = sleep(length) => true,
+        tokio::select! {
+            () = sleep(length) => {}
             // Users that have had all their sessions end a run without arrivals.
-            () = all_ended(&mut load), if users_only => true,
-            _stopped = wait_stopped(world.stop.clone()) => false,
-        };
+            () = all_ended(&mut load), if users_only => {}
+            () = wait_stopped(world.stop.clone()) => {}
+        }
+        // Users end when they are stopped, too: only this tells the two apart.
+        let early = world.stopped();
         end.send_replace(true);
         all_ended(&mut load).await;
         let seconds = Instant::now().duration_since(start).as_secs_f64();
@@ -222,7 +224,7 @@ impl Load {
             // It died with what it had collected; the report says that all of it is missing.
             _ => Collectors::start(&plan.sources).await,
         };
-        Self { seconds, early: !natural, cpu, clock_step: clock.step(), collectors }
+        Self { seconds, early, cpu, clock_step: clock.step(), collectors }
     }
 }
 

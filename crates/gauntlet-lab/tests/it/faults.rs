@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::stub::{Faults, Stub};
 
-/// Twenty users with short sessions; every player gets an event before.
+/// Twenty users with short sessions. The run ends when they have had them, however slow the machine.
 const SESSIONS: &str = r#"
 name = "test"
-duration = "2s"
+duration = "120s"
 players = { count = 20, prepare = "none" }
 [[users]]
 name = "players"
@@ -177,7 +177,7 @@ async fn the_two_causes_of_the_old_run_are_named_with_their_counts() {
 /// Events for players of whom each has one goal that follows the statistic.
 const EVENTS: &str = r#"
 name = "test"
-duration = "2s"
+duration = "120s"
 players = { count = 400, prepare = "all" }
 [catalogue]
 [[users]]
