@@ -12,6 +12,7 @@ mod load;
 mod migrate;
 mod receipts;
 mod registry;
+mod scratch;
 mod session;
 mod tls;
 mod types;

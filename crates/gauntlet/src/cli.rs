@@ -1,9 +1,13 @@
 //! The command line: what can be asked, with help that teaches. Flags of settings come from the
 //! table of settings.
 
+mod load;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use load::{LoadArgs, LoadCommand, RunArgs};
 
 use crate::settings::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
 
@@ -21,6 +25,7 @@ Examples:
   gauntlet send stat --player ann --stat enemy_kills --value 10
   gauntlet player list --player ann
   gauntlet catalogue check challenges.json           find every fault of a catalogue file
+  gauntlet load run 4 --start-server --duration 60s  put a private server under load
 
 Settings come from flags, else the environment, else a file, else defaults:
 `gauntlet settings` shows what they are and where each comes from."
@@ -54,6 +59,8 @@ pub(crate) enum Command {
     Player(PlayerArgs),
     /// Send events: what the game platform does, from the command line.
     Send(SendArgs),
+    /// Put a server under load, and say what happened and why.
+    Load(LoadArgs),
     /// Show the settings that `serve` would use, and where each comes from.
     Settings(SettingsArgs),
     /// Write a completion script for a shell.

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod completions;
+mod load;
 mod migrate;
 mod player;
 mod send;
@@ -10,7 +11,7 @@ mod settings;
 mod store;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use crate::{
     cli::{Cli, Command},
@@ -36,10 +37,12 @@ impl Context {
     }
 }
 
-/// Does what was asked.
-pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
+/// Does what was asked; answers how the program ends when it is done.
+pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode, Failure> {
     let context = Context { environment, config: cli.config, output };
-    match cli.command {
+    let done = match cli.command {
+        // The one command that has more to say than yes or no.
+        Command::Load(args) => return load::run(&context, args),
         Command::Serve(args) => serve::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),
         Command::Catalogue(args) => catalogue::run(&context, args.command),
@@ -47,7 +50,8 @@ pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<
         Command::Send(args) => send::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
         Command::Completions(args) => completions::run(&context, &args),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// A runtime for a command that makes a few calls.

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let output = Output::new(environment.no_color());
     match run(environment, output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Some(failure)) => {
             output.failure(&failure);
             ExitCode::FAILURE
@@ -36,10 +36,10 @@ fn main() -> ExitCode {
 }
 
 /// Does what the command line says; `None`: it could not be read, and that is said already.
-fn run(environment: Environment, output: Output) -> Result<(), Option<Failure>> {
+fn run(environment: Environment, output: Output) -> Result<ExitCode, Option<Failure>> {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return if output.usage(&error) { Ok(()) } else { Err(None) },
+        Err(error) => return if output.usage(&error) { Ok(ExitCode::SUCCESS) } else { Err(None) },
     };
     commands::run(cli, environment, output).map_err(Some)
 }

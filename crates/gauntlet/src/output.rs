@@ -2,6 +2,8 @@
 //!
 //! The only module that prints. Logs of a running service go their own way (`logging`).
 
+mod progress;
+
 use std::{
     error::Error,
     fmt::Display,
@@ -9,6 +11,8 @@ use std::{
 };
 
 use serde::Serialize;
+
+pub(crate) use progress::LoadProgress;
 
 use crate::settings::Fault;
 

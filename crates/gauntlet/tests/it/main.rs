@@ -9,6 +9,7 @@ mod crash;
 mod full_disk;
 mod hostile;
 mod journey;
+mod load;
 mod logs;
 mod overload;
 mod power;

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use super::run;
 
 /// The commands whose help is kept.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 13] = [
     "",
     "serve",
     "migrate",
@@ -16,6 +16,9 @@ const PAGES: [&str; 10] = [
     "send",
     "send stat",
     "settings",
+    "load",
+    "load run",
+    "load compare",
 ];
 
 #[test]

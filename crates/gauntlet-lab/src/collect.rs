@@ -1,0 +1,181 @@
+//! Collectors: what is looked at beside the load. One that finds nothing says so.
+
+mod metrics;
+mod postgres;
+mod process;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
+
+pub(crate) use process::own_cpu;
+
+use crate::{driver::World, http::Http};
+use std::sync::{Arc, atomic::Ordering};
+
+/// A figure over time: seconds since the start and values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Track {
+    /// What.
+    pub name: String,
+    /// In which unit.
+    pub unit: String,
+    /// When and how much.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A figure of the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+    /// In which unit.
+    pub unit: String,
+}
+
+/// A statement of the database, over the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Its beginning.
+    pub text: String,
+    /// How often.
+    pub calls: f64,
+    /// Milliseconds in all.
+    pub total_ms: f64,
+    /// Milliseconds each.
+    pub mean_ms: f64,
+    /// Rows in all.
+    pub rows: f64,
+}
+
+/// What one collector found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Collected {
+    /// Its name.
+    pub name: String,
+    /// Why it found nothing, or not all; empty: it is whole.
+    pub missing: String,
+    /// Whether the run was asked for it: then it is not valid without.
+    pub required: bool,
+    /// Over time.
+    pub tracks: Vec<Track>,
+    /// Over the whole run.
+    pub figures: Vec<Figure>,
+    /// Of the database.
+    pub statements: Vec<Statement>,
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The operations port of the server: `http://host:port`.
+    pub ops: Option<String>,
+    /// Processes by name and id.
+    pub processes: Vec<(String, u32)>,
+    /// PostgreSQL.
+    pub postgres: Option<String>,
+}
+
+/// What runs beside the load.
+pub(crate) struct Collectors {
+    metrics: Option<metrics::Metrics>,
+    processes: Vec<process::Watched>,
+    postgres: Option<postgres::Postgres>,
+    own: Vec<Track>,
+}
+
+impl Collectors {
+    /// Looks for the first time.
+    pub(crate) async fn start(sources: &Sources) -> Self {
+        let metrics = match &sources.ops {
+            Some(url) => Some(metrics::Metrics::start(Http::new(url)).await),
+            None => None,
+        };
+        let mut processes: Vec<_> =
+            sources.processes.iter().map(|(name, pid)| process::Watched::new(name, *pid, true)).collect();
+        processes.push(process::Watched::new("load generator", std::process::id(), true));
+        let postgres = match &sources.postgres {
+            Some(url) => Some(postgres::Postgres::start(url).await),
+            None => None,
+        };
+        let own = ["calls under way", "users in a session"].map(|name| Track {
+            name: name.to_owned(),
+            unit: String::new(),
+            points: Vec::new(),
+        });
+        Self { metrics, processes, postgres, own: own.to_vec() }
+    }
+
+    /// Looks again and again until the run ends.
+    pub(crate) async fn watch(mut self, world: Arc<World>, every: Duration, length: Duration) -> Self {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop = world.stop.clone();
+        let mut middle = false;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ended = stop.wait_for(|stop| *stop) => break,
+            }
+            let at = Duration::from_micros(world.since_origin(world.now()));
+            self.look(&world, at.as_secs_f64()).await;
+            if !middle && at >= length / 2 {
+                middle = true;
+                if let Some(postgres) = &mut self.postgres {
+                    postgres.look("middle").await;
+                }
+            }
+        }
+        self
+    }
+
+    async fn look(&mut self, world: &World, at: f64) {
+        let now = [&world.in_flight, &world.active_users].map(|count| count.load(Ordering::Relaxed));
+        for (track, value) in self.own.iter_mut().zip(now) {
+            track.points.push((at, f64::from(value)));
+        }
+        for process in &mut self.processes {
+            process.look(at);
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.look(at).await;
+        }
+        if let Some(postgres) = &mut self.postgres {
+            postgres.count_connections(at).await;
+        }
+    }
+
+    /// Looks for the last time and tells everything. `events`: how many were acknowledged.
+    pub(crate) async fn finish(mut self, at: f64, events: u64) -> Vec<Collected> {
+        let mut all = Vec::new();
+        let load = Collected {
+            name: "load".to_owned(),
+            tracks: std::mem::take(&mut self.own),
+            ..Collected::default()
+        };
+        all.push(load);
+        for mut process in std::mem::take(&mut self.processes) {
+            process.look(at);
+            all.push(process.finish());
+        }
+        all.push(match self.metrics {
+            Some(metrics) => metrics.finish(at).await,
+            None => absent("server metrics", "no operations port is given (--ops)"),
+        });
+        all.push(match self.postgres {
+            Some(postgres) => postgres.finish(events).await,
+            None => absent("PostgreSQL", "no database is given (--postgres), or the store is SQLite"),
+        });
+        all
+    }
+}
+
+fn absent(name: &str, why: &str) -> Collected {
+    Collected { name: name.to_owned(), missing: why.to_owned(), ..Collected::default() }
+}
+
+/// Sums of what a scrape or a view holds, by name.
+pub(crate) type Values = BTreeMap<String, f64>;

@@ -1,0 +1,5 @@
+//! The lab against servers with known faults: what it says must name each, with the exact count.
+#![cfg(test)]
+
+mod faults;
+mod stub;

@@ -1,0 +1,284 @@
+//! `gauntlet load`: the command line of the load lab.
+
+mod files;
+mod private;
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use gauntlet_domain::catalogue;
+use gauntlet_lab::{
+    BUILT_IN, Compared, Exit, Plan, Progress, Receiver, Report, Row, Scenario, Sources, compare,
+    find_built_in, parse_scenario, run as run_lab,
+};
+use gauntlet_server::clock::{Random as _, SystemRandom};
+use tokio::sync::watch;
+
+use self::private::Private;
+use super::Context;
+use crate::{
+    cli::{LoadArgs, LoadCommand, RunArgs},
+    output::{Failure, LoadProgress, Output, columns},
+};
+
+/// Does what was asked.
+pub(super) fn run(context: &Context, args: LoadArgs) -> Result<ExitCode, Failure> {
+    let output = context.output;
+    match args.command {
+        LoadCommand::Run(args) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::caused("cannot start the runtime", &error))?;
+            runtime.block_on(load(output, *args))
+        }
+        LoadCommand::Scenarios { scenario } => scenarios(output, scenario.as_deref()),
+        LoadCommand::Compare { run, baseline, json } => {
+            let now = files::read(&run)?;
+            let before = baseline.iter().map(|folder| files::read(folder)).collect::<Result<Vec<_>, _>>()?;
+            let comparison = compare(&now, &before);
+            if json {
+                output.json(&comparison)?;
+            } else {
+                output.data(&table(&comparison.not_comparable, &comparison.rows))?;
+            }
+            Ok(code(comparison.exit()))
+        }
+        LoadCommand::Report { run } => {
+            let report = files::read(&run)?;
+            files::write(&run, &report)?;
+            output.note(&format!("{}: written anew", run.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit.code())
+}
+
+fn scenarios(output: Output, wanted: Option<&str>) -> Result<ExitCode, Failure> {
+    let text = match wanted {
+        None => {
+            let rows = BUILT_IN
+                .map(|known| [known.number.to_owned(), known.name.to_owned(), known.about.to_owned()]);
+            columns(&rows)
+        }
+        Some(word) => find_built_in(word).ok_or_else(|| unknown(word))?.text.to_owned(),
+    };
+    output.data(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(word: &str) -> Failure {
+    Failure::new(format!("{word:?} is neither a built-in scenario nor a file"))
+        .hint("`gauntlet load scenarios` lists what there is")
+}
+
+/// The scenario, changed as the flags say.
+fn scenario(args: &RunArgs) -> Result<Scenario, Failure> {
+    let (text, name) = match find_built_in(&args.scenario) {
+        Some(known) => (known.text.to_owned(), known.name.to_owned()),
+        None => match std::fs::read_to_string(&args.scenario) {
+            Ok(text) => (text, args.scenario.clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(unknown(&args.scenario));
+            }
+            Err(error) => {
+                return Err(Failure::caused(format_args!("cannot read {}", args.scenario), &error));
+            }
+        },
+    };
+    let mut scenario = parse_scenario(&text)
+        .map_err(|error| Failure::new(format!("the scenario {name} cannot be used: {error}")))?;
+    if let Some(duration) = args.duration {
+        scenario.duration = duration;
+    }
+    if let Some(times) = args.scale {
+        scenario.speed_up(times);
+    }
+    if let Some(users) = args.users {
+        match scenario.users.as_mut_slice() {
+            [only] => only.count = users,
+            _ => {
+                return Err(Failure::new(
+                    "--users: the scenario has not one group of users, but none or several",
+                ));
+            }
+        }
+    }
+    if let Some(ramp) = args.ramp {
+        scenario.users.iter_mut().for_each(|users| users.ramp = ramp);
+    }
+    if let Some(players) = args.players {
+        scenario.players.count = players;
+    }
+    if scenario.players.count < scenario.user_count() {
+        let users = scenario.user_count();
+        return Err(Failure::new(format!(
+            "{} players are too few for {users} users",
+            scenario.players.count
+        )));
+    }
+    if let Some(rate) = args.rate {
+        set_event_rate(&mut scenario, rate)?;
+    }
+    Ok(scenario)
+}
+
+fn set_event_rate(scenario: &mut Scenario, rate: f64) -> Result<(), Failure> {
+    if !rate.is_finite() || !(0.0..=1e6).contains(&rate) {
+        return Err(Failure::new("--rate: a number from 0 to 1000000"));
+    }
+    let sends_events = |arrivals: &&mut gauntlet_lab::Arrivals| {
+        let steps = arrivals.mix.iter().flat_map(|(_, steps)| steps);
+        steps.flat_map(|step| &step.choices).any(|(_, action)| action.call.is_event())
+    };
+    let found = scenario.arrivals.iter_mut().find(sends_events);
+    let arrivals =
+        found.ok_or_else(|| Failure::new("--rate: the scenario sends no events of its own accord"))?;
+    arrivals.rate = gauntlet_lab::Rate(vec![(std::time::Duration::ZERO, rate)]);
+    Ok(())
+}
+
+async fn load(output: Output, args: RunArgs) -> Result<ExitCode, Failure> {
+    let scenario = scenario(&args)?;
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
+    std::fs::create_dir_all(&out)
+        .map_err(|error| Failure::caused(format_args!("cannot make the folder {}", out.display()), &error))?;
+    let run = SystemRandom.number();
+    let (plan, private) = plan(&args, scenario, &out, run).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (tell, progress) = watch::channel(Progress::default());
+    let running = run_lab(plan, stopped, tell);
+    let result = show_while(output, running, progress, stop).await;
+    if let Some(private) = private {
+        private.end().await?;
+    }
+    let report = result.map_err(|error| Failure::caused("the run could not be made", &error))?;
+    files::write(&out, &report)?;
+    output.data(&summary(&report, &out))?;
+    Ok(ExitCode::from(report.verdict.code))
+}
+
+/// Awaits the run; Ctrl-C asks it to end.
+async fn show_while(
+    output: Output,
+    running: impl Future<Output = Result<Report, gauntlet_lab::Error>>,
+    mut progress: watch::Receiver<Progress>,
+    stop: watch::Sender<bool>,
+) -> Result<Report, gauntlet_lab::Error> {
+    let mut shown = LoadProgress::new(output);
+    let mut running = std::pin::pin!(running);
+    let mut asked = false;
+    let result = loop {
+        tokio::select! {
+            result = &mut running => break result,
+            Ok(()) = progress.changed() => {
+                let now = progress.borrow_and_update().clone();
+                shown.show(&now);
+            }
+            Ok(()) = tokio::signal::ctrl_c(), if !asked => {
+                asked = true;
+                stop.send_replace(true);
+                output.note("ending early: waiting for what is under way, then checking the ledger");
+            }
+        }
+    };
+    shown.end();
+    result
+}
+
+/// What to run, and the private server if there is one.
+async fn plan(
+    args: &RunArgs,
+    scenario: Scenario,
+    out: &std::path::Path,
+    run: u64,
+) -> Result<(Plan, Option<Private>), Failure> {
+    let listen = args.receiver.or_else(|| args.start_server.then(|| ([127, 0, 0, 1], 0).into()));
+    let receiver = match listen {
+        Some(address) => Some(
+            Receiver::start(address)
+                .await
+                .map_err(|error| Failure::caused("the lab cannot count grants", &error))?,
+        ),
+        None => None,
+    };
+    let mut configuration = BTreeMap::from([("run".to_owned(), format!("{run:016x}"))]);
+    if let Some(rate) = args.rate {
+        configuration.insert("rate".to_owned(), rate.to_string());
+    }
+    let mut plan = Plan {
+        speed: args.scale.unwrap_or(1.0),
+        target: args.target.clone().unwrap_or_default(),
+        events: args.events.clone(),
+        namespace: args.namespace.clone(),
+        token: args.events_token.clone(),
+        catalogue: None,
+        receiver: None,
+        sources: Sources {
+            ops: args.ops.clone(),
+            processes: args.pids.clone(),
+            postgres: args.postgres.clone(),
+        },
+        seed: args.seed,
+        run,
+        partial: Some(out.join(files::JSON)),
+        configuration,
+        scenario,
+    };
+    if !args.start_server {
+        plan.catalogue = args.catalogue.as_deref().map(files::read_text).transpose()?;
+        plan.receiver = receiver;
+        plan.configuration.insert("target".to_owned(), plan.target.clone());
+        return Ok((plan, None));
+    }
+    let definition = catalogue::generate(&plan.scenario.catalogue)
+        .map_err(|error| Failure::new(format!("the scenario's catalogue cannot be made: {error}")))?;
+    let text = catalogue::to_json(&definition);
+    let url = receiver.as_ref().map(Receiver::url).unwrap_or_default();
+    let private = Private::start(args, out, &text, &url, run).await?;
+    (plan.target, plan.events) = (private.http.clone(), Some(private.events.clone()));
+    plan.sources.ops = Some(private.ops.clone());
+    plan.sources.processes.push(("server".to_owned(), private.pid()));
+    plan.sources.postgres = plan.sources.postgres.or_else(|| private.database());
+    plan.configuration.extend(private.configuration());
+    (plan.catalogue, plan.receiver) = (Some(text), receiver);
+    Ok((plan, Some(private)))
+}
+
+/// What is said in the terminal.
+fn summary(report: &Report, out: &std::path::Path) -> String {
+    let mut lines = vec![format!("{}: {}", report.scenario.title, report.verdict.headline)];
+    let causes = report.causes.iter().map(|cause| &cause.sentence);
+    lines.extend(report.verdict.sentences.iter().chain(causes).map(|sentence| format!("- {sentence}")));
+    for line in &report.arithmetic {
+        let offered = line.offered.map_or_else(String::new, |offered| format!(" of {offered:.1} offered"));
+        let text = format!("{}: {:.1}{offered} {}", line.what, line.achieved, line.unit);
+        lines.push(text.trim_end().to_owned());
+    }
+    lines.push(out.join("report.html").display().to_string());
+    lines.join("\n") + "\n"
+}
+
+fn table(not_comparable: &[String], rows: &[Row]) -> String {
+    if !not_comparable.is_empty() {
+        return format!("the runs cannot be compared:\n- {}\n", not_comparable.join("\n- "));
+    }
+    let word = |verdict: Compared| match verdict {
+        Compared::Better => "better",
+        Compared::Worse => "WORSE",
+        Compared::Noise => "noise",
+        Compared::Unsure => "cannot tell",
+    };
+    let rows: Vec<[String; 5]> = rows
+        .iter()
+        .map(|row| {
+            let before = format!("{:.2} to {:.2} ms", row.before_low, row.before_high);
+            let now = format!("{:.2} ms", row.now);
+            [row.endpoint.clone(), row.figure.clone(), before, now, word(row.verdict).to_owned()]
+        })
+        .collect();
+    columns(&rows)
+}
