@@ -98,7 +98,12 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn float(&mut self) -> Result<f64> {
         match self.varint()? {
-            1 => self.array().map(f64::from_le_bytes),
+            1 => {
+                let value = f64::from_le_bytes(self.array()?);
+                // Nothing equals it, itself included, so that an event would change its goal each
+                // time it comes.
+                if value.is_nan() { Err(self.corrupt("not a number")) } else { Ok(value) }
+            }
             #[expect(clippy::cast_precision_loss, reason = "written only when nothing is lost")]
             whole if whole & 1 == 0 => Ok(unzigzag(whole >> 1) as f64),
             _ => Err(self.corrupt("unknown sort of number")),

@@ -7,7 +7,7 @@ mod sizes;
 use super::{CodecError, FORMAT};
 use crate::{
     GoalNumber, GoalState, Player, Timestamp,
-    player::{CycleMark, Head},
+    player::{Baseline, CycleMark, EventMark, Head},
 };
 
 fn goal(number: u32) -> GoalState {
@@ -63,6 +63,18 @@ fn a_document_for_newer_readers_is_left_alone() {
     assert_eq!(Player::decode(&[9, FORMAT + 1, 0xff, 0xff], None), Err(CodecError::Newer(9)));
     assert_eq!(corrupt(&[0, 1]), "format 0");
     assert_eq!(corrupt(&[1, 0]), "format 0");
+}
+
+#[test]
+fn what_is_not_a_number_is_not_read() {
+    let mark = EventMark { at: Timestamp::from_seconds(1_795_500_000), tie: 1 };
+    let of = |value: f64| {
+        let mut goal = goal(3);
+        goal.baseline = Some(Baseline { value, mark, latest: 2.0, peak: 2.0, peak_at: mark.at });
+        Player::from_parts(Head::default(), vec![goal], None).encode_live()
+    };
+    assert!(Player::decode(&of(f64::NEG_INFINITY), None).is_ok());
+    assert_eq!(corrupt(&of(f64::NAN)), "not a number");
 }
 
 #[test]
