@@ -413,17 +413,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Whether loading many players at once is much cheaper than loading each alone, so that
     /// callers do well to wait for each other.
-    fn prefers_many(&self) -> bool {
-        false
-    }
+    fn prefers_many(&self) -> bool;
 
     /// How the connections are used.
     fn pool_status(&self) -> PoolStatus;
 
     /// What the store has measured since it was opened; nothing, for stores that do not measure.
-    fn figures(&self) -> Figures {
-        Figures::default()
-    }
+    fn figures(&self) -> Figures;
 
     /// Closes all connections after the calls under way have ended.
     async fn close(&self);

@@ -347,6 +347,14 @@ impl Store for MemoryStore {
         PoolStatus { limit: 1, open: 1, idle: 1, waiting: 0 }
     }
 
+    fn prefers_many(&self) -> bool {
+        false
+    }
+
+    fn figures(&self) -> crate::Figures {
+        crate::Figures::default()
+    }
+
     async fn close(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
     }

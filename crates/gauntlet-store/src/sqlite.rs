@@ -313,6 +313,10 @@ impl Store for SqliteStore {
         PoolStatus { limit, open: limit, idle, waiting }
     }
 
+    fn prefers_many(&self) -> bool {
+        false
+    }
+
     fn figures(&self) -> Figures {
         self.meter.read(Some(&self.log))
     }

@@ -139,6 +139,14 @@ impl Store for FaultyStore {
     fn pool_status(&self) -> PoolStatus {
         self.inner.pool_status()
     }
+
+    fn prefers_many(&self) -> bool {
+        self.inner.prefers_many()
+    }
+
+    fn figures(&self) -> gauntlet_store::Figures {
+        self.inner.figures()
+    }
     async fn close(&self) {
         self.inner.close().await;
     }

@@ -376,6 +376,14 @@ impl Store for Connection {
         self.database.inner.pool_status()
     }
 
+    fn prefers_many(&self) -> bool {
+        false
+    }
+
+    fn figures(&self) -> gauntlet_store::Figures {
+        gauntlet_store::Figures::default()
+    }
+
     async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.database.trace.note(format_args!("{} closed its store", self.name));

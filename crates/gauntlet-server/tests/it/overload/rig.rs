@@ -168,6 +168,14 @@ impl Store for HeldStore {
         self.store.pool_status()
     }
 
+    fn prefers_many(&self) -> bool {
+        self.store.prefers_many()
+    }
+
+    fn figures(&self) -> gauntlet_store::Figures {
+        self.store.figures()
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }
