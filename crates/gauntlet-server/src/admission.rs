@@ -109,7 +109,10 @@ const EVENT_TARGET: Duration = Duration::from_millis(200);
 
 /// The places of all classes of one server.
 #[derive(Debug, Clone)]
-pub(crate) struct Admission {
+pub(crate) struct Admission(Arc<Places>);
+
+#[derive(Debug)]
+struct Places {
     options: AdmissionOptions,
     reads: Arc<Limit>,
     writes: Arc<Limit>,
@@ -123,7 +126,7 @@ impl Admission {
     pub(crate) fn new(core: &Core, options: AdmissionOptions) -> Self {
         let limit = |most, target| Arc::new(Limit::new(most, target));
         let target = |time| options.adaptive.then_some(time);
-        Self {
+        Self(Arc::new(Places {
             options,
             shed: Class::ALL.map(|class| core.metrics().sheds(class.as_str())),
             reads: limit(options.reads, target(READ_TARGET)),
@@ -131,7 +134,7 @@ impl Admission {
             // What a claim waits for is not here.
             claims: limit(options.claims, None),
             events: limit(options.events, target(EVENT_TARGET)),
-        }
+        }))
     }
 
     /// Runs a request within its deadline: the caller's, if it has one, and the server's. The
@@ -146,26 +149,46 @@ impl Admission {
         asked: Option<Duration>,
         work: impl Future<Output = T>,
     ) -> Result<(T, Place), ApiError> {
-        // The gate has asked already, but not for single events of a stream.
-        if self.limit(class).is_full() {
-            return Err(self.full(class));
-        }
-        let most = self.time(class);
-        let deadline = Instant::now() + asked.map_or(most, |asked| asked.min(most));
+        let deadline = self.begin(class, asked)?;
         let place = Place(Arc::new(Taken { class, admission: self.clone(), permit: OnceLock::new() }));
         let request = Request { deadline, place: place.clone() };
-        request.in_time()?;
         let result = timeout_at(deadline, REQUEST.scope(request, work)).await;
         if let Some((_, since)) = place.0.permit.get() {
             self.limit(class).answered(Instant::now(), since.elapsed());
         }
         match result {
             Ok(result) => Ok((result, place)),
-            Err(_) => Err(ApiError::new(
-                Reason::DeadlineExceeded,
-                "the deadline passed; what was begun may still be done",
-            )),
+            Err(_) => Err(over()),
         }
+    }
+
+    /// When a request must be answered that comes now; its place is for [`Admission::take`].
+    ///
+    /// # Errors
+    /// `OVERLOADED` when the class is full; `DEADLINE_EXCEEDED` when there is no time at all.
+    pub(crate) fn begin(&self, class: Class, asked: Option<Duration>) -> Result<Instant, ApiError> {
+        // The gate has asked already, but not for single events of a stream.
+        if self.limit(class).is_full() {
+            return Err(self.full(class));
+        }
+        let most = self.time(class);
+        if asked.is_some_and(|asked| asked.is_zero()) {
+            return Err(too_late());
+        }
+        Ok(Instant::now() + asked.map_or(most, |asked| asked.min(most)))
+    }
+
+    /// Takes a place for a request that keeps it by itself.
+    ///
+    /// # Errors
+    /// `OVERLOADED` when the class is full; `DEADLINE_EXCEEDED` when the time is over.
+    pub(crate) fn take(&self, class: Class, deadline: Instant) -> Result<Kept, ApiError> {
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(too_late());
+        }
+        let permit = self.limit(class).take().ok_or_else(|| self.full(class))?;
+        Ok(Kept { permit, since: now })
     }
 
     /// Lets a request in that wants a place soon. What waits to be looked at, as requests over
@@ -178,32 +201,32 @@ impl Admission {
         let coming = if waits { limit.come() } else { None };
         let refused = if waits { coming.is_none() } else { limit.is_wanted() };
         if refused {
-            self.shed[class as usize].inc();
+            self.0.shed[class as usize].inc();
             return Err(());
         }
         Ok(coming)
     }
 
-    const fn limit(&self, class: Class) -> &Arc<Limit> {
+    fn limit(&self, class: Class) -> &Arc<Limit> {
         match class {
-            Class::Read => &self.reads,
-            Class::Write => &self.writes,
-            Class::Claim => &self.claims,
-            Class::Event => &self.events,
+            Class::Read => &self.0.reads,
+            Class::Write => &self.0.writes,
+            Class::Claim => &self.0.claims,
+            Class::Event => &self.0.events,
         }
     }
 
-    const fn time(&self, class: Class) -> Duration {
+    fn time(&self, class: Class) -> Duration {
         match class {
-            Class::Read => self.options.read_time,
-            Class::Write => self.options.write_time,
-            Class::Claim => self.options.claim_time,
-            Class::Event => self.options.event_time,
+            Class::Read => self.0.options.read_time,
+            Class::Write => self.0.options.write_time,
+            Class::Claim => self.0.options.claim_time,
+            Class::Event => self.0.options.event_time,
         }
     }
 
     fn full(&self, class: Class) -> ApiError {
-        self.shed[class as usize].inc();
+        self.0.shed[class as usize].inc();
         ApiError::overloaded()
     }
 }
@@ -222,6 +245,26 @@ impl Request {
     fn in_time(&self) -> Result<(), ApiError> {
         if Instant::now() < self.deadline { Ok(()) } else { Err(too_late()) }
     }
+}
+
+/// A place that was taken with [`Admission::take`]; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    permit: Permit,
+    since: Instant,
+}
+
+impl Kept {
+    /// The answer is there.
+    pub(crate) fn answered(&self) {
+        let now = Instant::now();
+        self.permit.limit().answered(now, now - self.since);
+    }
+}
+
+/// Nobody waits any longer.
+pub(crate) fn over() -> ApiError {
+    ApiError::new(Reason::DeadlineExceeded, "the deadline passed; what was begun may still be done")
 }
 
 /// Nothing was begun, so nothing was done.

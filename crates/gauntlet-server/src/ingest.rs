@@ -5,7 +5,9 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
 };
 
 use gauntlet_domain::{
@@ -14,13 +16,14 @@ use gauntlet_domain::{
 };
 use gauntlet_proto::{iam::UserLoggedIn, statistic::StatItemUpdated};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{
-    admission::enter,
+    admission::{deadline, enter},
     core::Core,
     error::{ApiError, Reason},
     metrics::{EventKind, EventResult},
-    shards::Shards,
+    shards::{Enqueued, Shards},
 };
 
 mod cloud_event;
@@ -67,6 +70,24 @@ struct Raw {
     timestamp: String,
     key: ReceiptKey,
     what: EventWhat,
+}
+
+/// How far an event has come.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// There was nothing to do, or it could not be begun.
+    Answered(Result<(), ApiError>),
+    /// It waits for its player's shard; its answer is for [`Ingest::poll`].
+    Waits(Waiting),
+}
+
+/// An event that waits for its player's shard.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    kind: EventKind,
+    /// The player of an event without an id.
+    nameless: Option<String>,
+    enqueued: Enqueued,
 }
 
 /// What is wrong with an event.
@@ -132,39 +153,98 @@ impl Ingest {
     }
 
     async fn accept(&self, raw: Raw) -> Result<(), ApiError> {
+        match self.begin(raw, deadline(), enter) {
+            Begun::Answered(answer) => answer,
+            Begun::Waits(mut waiting) => poll_fn(|cx| self.poll(&mut waiting, cx)).await,
+        }
+    }
+
+    /// Begins [`Ingest::login`], for callers that keep its deadline and its place themselves:
+    /// `enter` takes the place, as soon as it is known that there is something to do.
+    pub(crate) fn begin_login(
+        &self,
+        event: UserLoggedIn,
+        deadline: Instant,
+        enter: impl FnOnce() -> Result<(), ApiError>,
+    ) -> Begun {
+        self.begin(of_login(event), Some(deadline), enter)
+    }
+
+    /// Begins [`Ingest::stat`] in the same way.
+    pub(crate) fn begin_stat(
+        &self,
+        event: StatItemUpdated,
+        deadline: Instant,
+        enter: impl FnOnce() -> Result<(), ApiError>,
+    ) -> Begun {
+        match of_stat(event) {
+            Ok(raw) => self.begin(raw, Some(deadline), enter),
+            Err((id, player, problem)) => {
+                Begun::Answered(Err(self.refuse(EventKind::Stat, &id, &player, problem)))
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        raw: Raw,
+        deadline: Option<Instant>,
+        enter: impl FnOnce() -> Result<(), ApiError>,
+    ) -> Begun {
         let kind = raw.kind;
         let count = |result| self.core.metrics().event(kind, result);
         if !raw.namespace.is_empty() && raw.namespace != self.core.namespace() {
             count(EventResult::OtherNamespace);
-            return Ok(());
+            return Begun::Answered(Ok(()));
         }
-        let at = check(&raw, self.core.now())
-            .map_err(|problem| self.refuse(kind, &raw.key.id, &raw.player, problem))?;
+        let at = match check(&raw, self.core.now()) {
+            Ok(at) => at,
+            Err(problem) => {
+                return Begun::Answered(Err(self.refuse(kind, &raw.key.id, &raw.player, problem)));
+            }
+        };
         if raw.what.trigger(&self.core.catalogue()).is_none() {
             count(EventResult::Unused);
-            return Ok(());
-        }
-        if let Err(error) = enter() {
-            count(EventResult::Refused(error.reason));
-            return Err(error);
+            return Begun::Answered(Ok(()));
         }
         // Only an event without an id can turn out to need one.
         let nameless = raw.key.id.is_empty().then(|| raw.player.clone());
         let event = Event { what: raw.what, key: raw.key, at };
-        match self.shards.event(self.core.key(raw.player), event).await {
-            Ok(EventOutcome::Counted) => count(EventResult::Counted),
-            Ok(EventOutcome::Unchanged) => count(EventResult::Unchanged),
+        let enqueued =
+            enter().and_then(|()| self.shards.enqueue(self.core.key(raw.player), event, deadline));
+        match enqueued {
+            Ok(enqueued) => Begun::Waits(Waiting { kind, nameless, enqueued }),
+            Err(error) => {
+                count(EventResult::Refused(error.reason));
+                Begun::Answered(Err(error))
+            }
+        }
+    }
+
+    /// The answer to an event that waits, once it is there.
+    pub(crate) fn poll(&self, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<Result<(), ApiError>> {
+        let answer = ready!(waiting.enqueued.poll(cx));
+        let kind = waiting.kind;
+        let count = |result| self.core.metrics().event(kind, result);
+        Poll::Ready(match answer {
+            Ok(EventOutcome::Counted) => {
+                count(EventResult::Counted);
+                Ok(())
+            }
+            Ok(EventOutcome::Unchanged) => {
+                count(EventResult::Unchanged);
+                Ok(())
+            }
             Ok(EventOutcome::NeedsId) => {
                 let problem =
                     Problem::new("missing_id", "id is empty, and a goal counts these events one by one");
-                return Err(self.refuse(kind, "", &nameless.unwrap_or_default(), problem));
+                Err(self.refuse(kind, "", &waiting.nameless.take().unwrap_or_default(), problem))
             }
             Err(error) => {
                 count(EventResult::Refused(error.reason));
-                return Err(error);
+                Err(error)
             }
-        }
-        Ok(())
+        })
     }
 
     fn refuse(&self, kind: EventKind, id: &str, player: &str, problem: Problem) -> ApiError {

@@ -241,24 +241,26 @@ struct Server<S> {
     face: S,
     gate: Option<Gate>,
     http1: http1::Builder,
-    http2: http2::Builder<Streams>,
+    options: NetOptions,
     streams: TaskTracker,
-    first_request: Duration,
-    reply: Duration,
-    tls: Option<Tls>,
     shutdown: CancellationToken,
 }
 
 impl<F: Face> Server<F> {
     fn new(face: F, gate: Option<Gate>, options: &NetOptions, shutdown: CancellationToken) -> Self {
-        let streams = TaskTracker::new();
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
             // hyper's limit for heads runs while the connection is idle, too.
             .header_read_timeout(options.idle)
             .max_header_size(MAX_HEAD as usize);
-        let mut http2 = http2::Builder::new(Streams::new(streams.clone()));
+        Self { face, gate, http1, options: options.clone(), streams: TaskTracker::new(), shutdown }
+    }
+
+    /// How HTTP/2 is spoken on one connection.
+    fn http2(&self, streams: Streams) -> http2::Builder<Streams> {
+        let options = &self.options;
+        let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD)
@@ -268,8 +270,7 @@ impl<F: Face> Server<F> {
             .max_send_buf_size(MAX_UNSENT)
             .keep_alive_interval(options.ping)
             .keep_alive_timeout(options.ping);
-        let (first_request, reply, tls) = (options.first_request, options.reply, options.tls.clone());
-        Self { face, gate, http1, http2, streams, first_request, reply, tls, shutdown }
+        http2
     }
 
     /// Serves one connection to its end. What goes wrong on it is the peer's matter or the
@@ -279,7 +280,7 @@ impl<F: Face> Server<F> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        match &self.tls {
+        match &self.options.tls {
             None => {
                 let Some((protocol, stream)) = self.in_time(detect(stream)).await else { return };
                 self.speak(protocol, stream).await;
@@ -294,7 +295,7 @@ impl<F: Face> Server<F> {
 
     /// What a connection opens with, unless it fails, is late, or the shutdown begins.
     async fn in_time<T>(&self, opened: impl Future<Output = io::Result<T>>) -> Option<T> {
-        match self.shutdown.run_until_cancelled(timeout(self.first_request, opened)).await {
+        match self.shutdown.run_until_cancelled(timeout(self.options.first_request, opened)).await {
             Some(Ok(Ok(found))) => Some(found),
             Some(Ok(Err(error))) => {
                 tracing::debug!(%error, "connection ended before its first request");
@@ -314,23 +315,23 @@ impl<F: Face> Server<F> {
         let replies = Replies::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            let look = self.gate.as_ref().map_or(Look::Enter(None), |gate| gate.look(&request));
-            mark(matches!(look, Look::Refused(_)));
+            let look = self.gate.as_ref().map_or_else(Look::default, |gate| gate.look(&request));
+            mark(look.is_small());
             let next = match look {
                 Look::Refused(refusal) => Next::Refused(refusal),
-                Look::Enter(coming) => {
+                Look::Enter { coming, .. } => {
                     request.extensions_mut().insert(replies.clone());
                     Next::Routed(face.clone().call(request), coming)
                 }
             };
             answer(next)
         });
-        let io = TokioIo::new(Stalling::new(stream, self.reply));
+        let io = TokioIo::new(Stalling::new(stream, self.options.reply));
         let ended = match protocol {
             Protocol::Http1 => {
                 let connection = self.http1.serve_connection(io, service);
                 self.drive(connection, &replies, async {
-                    tokio::time::sleep(self.first_request).await;
+                    tokio::time::sleep(self.options.first_request).await;
                     if asked.load(Ordering::Relaxed) {
                         std::future::pending::<()>().await;
                     }
@@ -338,8 +339,9 @@ impl<F: Face> Server<F> {
                 .await
             }
             Protocol::Http2 => {
-                let connection = self.http2.serve_connection(io, service);
-                self.drive(connection, &replies, std::future::pending()).await
+                let streams = Streams::new(self.streams.clone());
+                let connection = self.http2(streams.clone()).serve_connection(io, service);
+                streams.run(self.drive(connection, &replies, std::future::pending())).await
             }
         };
         if let Err(error) = ended {
@@ -348,8 +350,7 @@ impl<F: Face> Server<F> {
     }
 
     /// Runs a connection to its end, or until it is late with its first request or with reading a
-    /// reply. When the
-    /// shutdown begins, running requests end and no new ones are taken.
+    /// reply. When the shutdown begins, running requests end and no new ones are taken.
     async fn drive<C: GracefulConnection>(
         &self,
         connection: C,
@@ -361,7 +362,7 @@ impl<F: Face> Server<F> {
             biased;
             ended = connection.as_mut() => return ended,
             () = late => return Ok(()),
-            () = replies.late(self.reply) => return Ok(()),
+            () = replies.late(self.options.reply) => return Ok(()),
             () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         connection.await
@@ -370,7 +371,8 @@ impl<F: Face> Server<F> {
 
 /// Who answers a request.
 enum Next<F> {
-    Refused(Response),
+    /// Boxed because most requests are not refused, and what all of them carry is moved about.
+    Refused(Box<Response>),
     Routed(F, Option<Coming>),
 }
 
@@ -381,7 +383,7 @@ where
     F: Future<Output = Result<Response, Infallible>>,
 {
     let (future, mut coming) = match next {
-        Next::Refused(refusal) => return Ok(refusal),
+        Next::Refused(refusal) => return Ok(*refusal),
         Next::Routed(future, coming) => (future, coming),
     };
     let mut future = pin!(future);

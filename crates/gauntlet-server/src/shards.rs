@@ -8,8 +8,11 @@
 //! Queues are bounded. A full one refuses at once, and what was refused was not done.
 
 use std::{
+    future::poll_fn,
     hash::{DefaultHasher, Hash, Hasher},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 use gauntlet_domain::{Catalogue, Command, Event, EventOutcome, Refusal, Reply};
@@ -131,6 +134,21 @@ enum ReplyTo {
     Event(oneshot::Sender<EventAnswer>),
 }
 
+/// An event that waits for its batch.
+#[derive(Debug)]
+pub(crate) struct Enqueued(oneshot::Receiver<EventAnswer>);
+
+impl Enqueued {
+    /// Its answer, once it is there.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<EventAnswer> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(lost())))
+    }
+
+    async fn answered(mut self) -> EventAnswer {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+}
+
 #[derive(Debug)]
 struct Queues {
     calls: mpsc::Sender<Operation>,
@@ -178,7 +196,8 @@ impl Shards {
     pub async fn call(&self, key: PlayerKey, command: Command) -> CallAnswer {
         let (reply, answer) = oneshot::channel();
         let queues = &self.queues[self.shard_of(&key)];
-        let deadline = self.admit(queues, Queues::waiting(&queues.calls)).map_err(CallError::Failed)?;
+        let deadline = deadline();
+        self.admit(queues, Queues::waiting(&queues.calls), deadline).map_err(CallError::Failed)?;
         let operation = Operation::new(key, Work::Call(command), ReplyTo::Call(reply), deadline);
         queues.calls.try_send(operation).map_err(|error| CallError::Failed(self.refused(&error)))?;
         answer.await.unwrap_or_else(|_| Err(CallError::Failed(lost())))
@@ -189,14 +208,27 @@ impl Shards {
     /// # Errors
     /// A full queue, a store that does not answer, too many conflicts.
     pub async fn event(&self, key: PlayerKey, event: Event) -> EventAnswer {
+        self.enqueue(key, event, deadline())?.answered().await
+    }
+
+    /// Puts an event into its shard's queue.
+    ///
+    /// # Errors
+    /// A full queue, a dead store, a deadline that could not be kept.
+    pub(crate) fn enqueue(
+        &self,
+        key: PlayerKey,
+        event: Event,
+        deadline: Option<Instant>,
+    ) -> Result<Enqueued, ApiError> {
         let (reply, answer) = oneshot::channel();
         let queues = &self.queues[self.shard_of(&key)];
         // Calls go first.
         let ahead = Queues::waiting(&queues.calls) + Queues::waiting(&queues.events);
-        let deadline = self.admit(queues, ahead)?;
+        self.admit(queues, ahead, deadline)?;
         let operation = Operation::new(key, Work::Event(event), ReplyTo::Event(reply), deadline);
         queues.events.try_send(operation).map_err(|error| self.refused(&error))?;
-        answer.await.unwrap_or_else(|_| Err(lost()))
+        Ok(Enqueued(answer))
     }
 
     /// Operations that wait, of calls and of events, for metrics.
@@ -216,11 +248,9 @@ impl Shards {
         self.closing.cancel();
     }
 
-    /// Refuses what could not be done in time, and what a dead database could not do at all;
-    /// answers the deadline of what may queue.
-    fn admit(&self, queues: &Queues, ahead: usize) -> Result<Option<Instant>, ApiError> {
+    /// Refuses what could not be done in time, and what a dead database could not do at all.
+    fn admit(&self, queues: &Queues, ahead: usize, deadline: Option<Instant>) -> Result<(), ApiError> {
         self.core.check_store()?;
-        let deadline = deadline();
         if let Some(deadline) = deadline {
             let now = Instant::now();
             if deadline <= now {
@@ -231,7 +261,7 @@ impl Shards {
                 return Err(ApiError::overloaded());
             }
         }
-        Ok(deadline)
+        Ok(())
     }
 
     fn shard_of(&self, key: &PlayerKey) -> usize {

@@ -37,11 +37,32 @@ pub(crate) struct Gate {
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Look {
-    /// It goes on. What it holds is to be dropped when the request was worked on for the first
-    /// time.
-    Enter(Option<Coming>),
+    /// It goes on.
+    Enter {
+        /// To be dropped when the request was worked on for the first time.
+        coming: Option<Coming>,
+        /// Whether all that it needs of a processor is little.
+        is_small: bool,
+    },
     /// Its class is full; this is the answer.
-    Refused(Response),
+    Refused(Box<Response>),
+}
+
+impl Default for Look {
+    /// Nothing is known of the request.
+    fn default() -> Self {
+        Self::Enter { coming: None, is_small: false }
+    }
+}
+
+impl Look {
+    /// Whether answering takes so little that a task of its own would cost more.
+    pub(crate) const fn is_small(&self) -> bool {
+        match self {
+            Self::Enter { is_small, .. } => *is_small,
+            Self::Refused(_) => true,
+        }
+    }
 }
 
 /// An answer that was written once.
@@ -66,6 +87,11 @@ struct Way {
 }
 
 impl Way {
+    /// Events of the platform wait for their commit, and do hardly anything else.
+    fn is_small(&self) -> bool {
+        self.class == Class::Event && self.route.face == "grpc"
+    }
+
     fn leads(&self, method: &Method, path: &str) -> bool {
         if self.method != *method {
             return false;
@@ -118,17 +144,17 @@ impl Gate {
     pub(crate) fn look<B>(&self, request: &Request<B>) -> Look {
         let path = request.uri().path();
         let Some(way) = self.ways.iter().find(|way| way.leads(request.method(), path)) else {
-            return Look::Enter(None);
+            return Look::default();
         };
         // What pages may read is said by the layer for it, which the router has.
         if self.cors && request.headers().contains_key(ORIGIN) {
-            return Look::Enter(None);
+            return Look::default();
         }
         // A connection of HTTP/1 works on its one request at once.
         let waits = request.version() == Version::HTTP_2;
         match self.admission.come(way.class, waits) {
-            Ok(coming) => Look::Enter(coming),
-            Err(()) => Look::Refused(self.refuse(way, request.headers())),
+            Ok(coming) => Look::Enter { coming, is_small: way.is_small() },
+            Err(()) => Look::Refused(Box::new(self.refuse(way, request.headers()))),
         }
     }
 

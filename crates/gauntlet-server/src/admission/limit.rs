@@ -88,6 +88,13 @@ impl Limit {
     }
 }
 
+impl Permit {
+    /// What it is a place of.
+    pub(super) fn limit(&self) -> &Limit {
+        &self.0
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);

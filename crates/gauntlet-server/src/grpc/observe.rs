@@ -15,7 +15,7 @@ use axum::{
     response::Response,
 };
 use tonic::{Code, Status};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::status::{code_name, status, unimplemented};
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     net::replies::Replies,
     observe::{REQUEST_ID, RequestIds, span},
     server::FaceState,
-    traces::{self, Served},
+    traces::{self, Here, Served},
 };
 
 /// The label of one event of a stream; the stream itself has the label of its method.
@@ -80,8 +80,10 @@ pub(super) struct Seen {
     started: Instant,
     id: HeaderValue,
     trace: Served,
-    asked: Option<Duration>,
-    replies: Option<Replies>,
+    /// How long the caller waits.
+    pub(super) asked: Option<Duration>,
+    /// The replies of its connection.
+    pub(super) replies: Option<Replies>,
 }
 
 impl Observer {
@@ -114,18 +116,54 @@ impl Observer {
         let response = traces::within(trace.here(), work.instrument(span.clone())).await;
         let mut response = corrected(response);
         let (code, reason) = outcome(&response);
-        let _entered = span.enter();
-        if reason == Reason::Internal.as_str() {
-            // The cause was logged where it arose; this line ties it to what the caller was told.
-            tracing::warn!("a request failed");
-        }
-        tracing::debug!(code, reason, "answered");
+        log(&span, code, reason);
         let number = response.extensions().get::<Status>().map_or(Code::Ok, Status::code) as i32;
         trace.grpc(u8::try_from(number).unwrap_or_default(), reason);
         response.headers_mut().insert(REQUEST_ID, id);
         self.core.metrics().request(route(label), code, reason, started.elapsed());
         response
     }
+
+    /// What surrounds a call that answers by itself with [`Observer::answered`]: its span, and
+    /// where its work belongs, if anybody looks at either.
+    pub(super) fn watch(label: &'static str, seen: &Seen) -> Option<(Span, Option<Here>)> {
+        let (span, here) = (span(&seen.id, "grpc", label, &seen.trace), seen.trace.here());
+        (here.is_some() || !span.is_disabled()).then_some((span, here))
+    }
+
+    /// Notes what became of such a call, in the response too.
+    pub(super) fn answered(
+        &self,
+        label: &'static str,
+        seen: Seen,
+        span: Option<&Span>,
+        outcome: Result<(), &ApiError>,
+        response: &mut Response,
+    ) {
+        let (code, reason) = match outcome {
+            Ok(()) => ("OK", "OK"),
+            Err(error) => (error.code().as_str(), error.reason.as_str()),
+        };
+        log(span.unwrap_or(&Span::none()), code, reason);
+        seen.trace.grpc(outcome.err().map_or(0, |error| error.code() as u8), reason);
+        response.headers_mut().insert(REQUEST_ID, seen.id);
+        self.core.metrics().request(route(label), code, reason, seen.started.elapsed());
+    }
+
+    /// The places that calls compete for.
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+}
+
+/// Says how a call ended.
+fn log(span: &Span, code: &'static str, reason: &'static str) {
+    let _entered = span.enter();
+    if reason == Reason::Internal.as_str() {
+        // The cause was logged where it arose; this line ties it to what the caller was told.
+        tracing::warn!("a request failed");
+    }
+    tracing::debug!(code, reason, "answered");
 }
 
 /// Runs the call within its deadline.

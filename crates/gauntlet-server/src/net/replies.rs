@@ -1,68 +1,72 @@
 //! Replies under way on one connection, so that a peer who does not read them can be let go.
 
 use std::{
-    collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-/// The replies of one connection that have not left yet, with the times when they were ready.
+/// How often is looked within the limit.
+const QUARTERS: u32 = 4;
+/// One look more: a reply that is there for this many looks has been for longer than the limit.
+const LOOKS: usize = QUARTERS as usize + 1;
+
+/// The replies of one connection that have not left yet, by the look after which they were ready.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Replies(Arc<Inner>);
 
+/// Counters and no list: every event has a reply, and hardly any is ever late.
 #[derive(Debug, Default)]
 struct Inner {
-    next: AtomicU64,
-    /// Numbers grow with time, so the first is the oldest.
-    open: Mutex<BTreeMap<u64, Instant>>,
-}
-
-impl Inner {
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    looks: AtomicUsize,
+    /// How many were ready after which look, of the last few. All older ones have left.
+    open: [AtomicUsize; LOOKS],
 }
 
 /// A reply that has not left yet.
 #[derive(Debug)]
 pub(crate) struct Reply {
     replies: Replies,
-    number: u64,
+    place: usize,
 }
 
 impl Replies {
     /// A reply is ready to leave.
     pub(crate) fn begin(&self) -> Reply {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.0.open().insert(number, Instant::now());
-        Reply { replies: self.clone(), number }
+        let place = self.0.looks.load(Ordering::Relaxed) % self.0.open.len();
+        self.0.open[place].fetch_add(1, Ordering::Relaxed);
+        Reply { replies: self.clone(), place }
     }
 
     /// Waits until a reply has been on its way for longer than `limit`, up to a quarter more.
     pub(super) async fn late(&self, limit: Duration) {
+        let Inner { looks, open } = &*self.0;
         loop {
-            sleep(limit / 4).await;
-            let oldest = self.0.open().first_key_value().map(|(_, since)| *since);
-            if oldest.is_some_and(|since| since.elapsed() > limit) {
+            sleep(limit / QUARTERS).await;
+            // Before the next look's counter is used, what it counted last has to be gone.
+            let look = looks.load(Ordering::Relaxed) + 1;
+            if open[look % open.len()].load(Ordering::Relaxed) > 0 {
                 return;
             }
+            looks.store(look, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.replies.0.open().remove(&self.number);
+        self.replies.0.open[self.place].fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -1,60 +1,77 @@
-//! The tasks of HTTP/2 requests: one for each, so that they can be waited for, and one for all
-//! that the gate has just refused.
+//! Who works on the requests of one HTTP/2 connection.
 //!
-//! A refusal is ready at once. A task of its own would cost more than the refusal does, and
-//! writing it on the spot, where the connection is read, would cost a call of the kernel for
-//! each. So refusals are gathered while the connection is read, and one task answers them
-//! together.
+//! Large ones get a task each, so that one connection can use every core. Small ones (events, and
+//! what the gate has refused) are worked on by the connection's own task: a task for each, waking
+//! it, and writing each answer by itself as soon as it is there, would cost more than the request
+//! does. What has become ready together is answered together, with one call of the kernel.
 
 use std::{
     cell::Cell,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
 };
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::task::coop::unconstrained;
 use tokio_util::task::TaskTracker;
 
 thread_local! {
-    /// Whether the request that hyper has just handed to the service was refused. hyper runs its
-    /// task next, on the same thread.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
+    /// Whether the request that hyper has just handed to the service is small. hyper runs its task
+    /// next, on the same thread.
+    static SMALL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tells whether the request at hand was refused.
-pub(super) fn mark(refused: bool) {
-    REFUSED.set(refused);
+/// Tells whether the request at hand is small.
+pub(super) fn mark(small: bool) {
+    SMALL.set(small);
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs the tasks of one listener's HTTP/2 requests.
+/// Takes the requests of one connection from hyper.
 #[derive(Clone)]
 pub(super) struct Streams {
+    /// Large ones, of all connections of the listener.
     tasks: TaskTracker,
-    refused: Arc<Mutex<Vec<Task>>>,
+    /// Small ones that the connection's task has not looked at yet.
+    small: Arc<Mutex<Vec<Task>>>,
 }
 
 impl Streams {
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { tasks, refused: Arc::default() }
+        Self { tasks, small: Arc::default() }
     }
 
-    fn refused(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self) -> Vec<Task> {
+        std::mem::take(&mut *self.small.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes all refusals that were gathered.
-    async fn answer(self) {
-        let refused = std::mem::take(&mut *self.refused());
-        for mut task in refused {
-            let ended = poll_fn(|cx| Poll::Ready(task.as_mut().poll(cx).is_ready())).await;
-            if !ended {
-                // Its peer has no room for the answer.
-                self.tasks.spawn(task);
+    /// Runs a connection with its small requests, which end with it.
+    pub(super) async fn run<C: Future>(self, connection: C) -> C::Output {
+        let mut connection = pin!(connection);
+        let mut running = FuturesUnordered::<Task>::new();
+        poll_fn(|cx| {
+            loop {
+                // Answers first, so that the connection writes them all at once. Tokio's budget for
+                // one task would end that after 128 of them.
+                let mut ready = pin!(unconstrained(poll_fn(|cx| {
+                    while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
+                    Poll::Ready(())
+                })));
+                let _always = ready.as_mut().poll(cx);
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                let small = self.take();
+                if small.is_empty() {
+                    return Poll::Pending;
+                }
+                running.extend(small);
             }
-        }
+        })
+        .await
     }
 }
 
@@ -63,45 +80,70 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        if !REFUSED.take() {
+        if SMALL.take() {
+            self.small.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(task));
+        } else {
             self.tasks.spawn(task);
-            return;
-        }
-        let mut refused = self.refused();
-        refused.push(Box::pin(task));
-        let is_first = refused.len() == 1;
-        drop(refused);
-        if is_first {
-            self.tasks.spawn(self.clone().answer());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
 
     use hyper::rt::Executor as _;
 
     use super::*;
 
+    /// Requests that wait for something else, for a while, or not at all.
+    async fn request(number: usize, done: Arc<AtomicUsize>) {
+        match number % 3 {
+            0 => {}
+            1 => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+
     #[tokio::test]
-    async fn every_task_ends_refused_or_not_ready_or_not() {
+    async fn every_request_is_worked_on_to_its_end() {
         let (tasks, done) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)));
         let streams = Streams::new(tasks.clone());
-        for number in 0..300 {
-            mark(number % 3 > 0);
-            let done = done.clone();
-            streams.execute(async move {
-                if number % 2 == 0 {
+        let connection = async {
+            for number in 0..600 {
+                mark(number % 4 > 0);
+                streams.execute(request(number, done.clone()));
+                if number % 50 == 0 {
                     tokio::task::yield_now().await;
                 }
-                done.fetch_add(1, Ordering::Relaxed);
+            }
+            assert!(tasks.len() <= 150, "small requests have no task");
+            while done.load(Ordering::Relaxed) < 600 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), streams.clone().run(connection)).await.expect("all end");
+    }
+
+    #[tokio::test]
+    async fn small_requests_end_with_their_connection() {
+        let held = Arc::new(());
+        let streams = Streams::new(TaskTracker::new());
+        let connection = async {
+            let held = held.clone();
+            mark(true);
+            streams.execute(async move {
+                std::future::pending::<()>().await;
+                drop(held);
             });
-        }
-        assert!(tasks.len() < 300, "refusals share a task");
-        tasks.close();
-        tasks.wait().await;
-        assert_eq!(done.load(Ordering::Relaxed), 300);
+            tokio::task::yield_now().await;
+            assert_eq!(Arc::strong_count(&held), 3);
+        };
+        streams.clone().run(connection).await;
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }
