@@ -1,14 +1,12 @@
 //! What an operation wants stored together with the changed document, in one transaction.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use crate::{GoalNumber, Timestamp, catalogue::Reward};
 
 /// Everything beside the document that one operation writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// Events that were counted.
-    pub receipts: Vec<ReceiptKey>,
     /// Grants to order.
     pub orders: Vec<GrantOrder>,
     /// Grants whose result became known.
@@ -21,30 +19,15 @@ impl Effects {
     /// Whether nothing has to be stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.receipts.is_empty()
-            && self.orders.is_empty()
-            && self.results.is_empty()
-            && self.journal.is_empty()
+        self.orders.is_empty() && self.results.is_empty() && self.journal.is_empty()
     }
 
     /// Adds what a later operation on the same player wants stored.
     pub fn append(&mut self, mut other: Self) {
-        self.receipts.append(&mut other.receipts);
         self.orders.append(&mut other.orders);
         self.results.append(&mut other.results);
         self.journal.append(&mut other.journal);
     }
-}
-
-/// Names one event of one player for good: a second delivery has the same three parts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ReceiptKey {
-    /// Who says so (a CloudEvents source, or the platform's service).
-    pub source: Cow<'static, str>,
-    /// What sort of event (a CloudEvents type, or the platform's event name).
-    pub kind: Cow<'static, str>,
-    /// The event's id within source and kind.
-    pub id: String,
 }
 
 /// Names one grant of one player for good: a goal can be claimed once in a cycle, and again only

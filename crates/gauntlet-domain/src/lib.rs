@@ -29,14 +29,14 @@ pub mod cycle;
 mod effects;
 pub mod limits;
 pub mod player;
+mod receipt;
 mod rules;
 mod time;
 
 pub use catalogue::{Catalogue, Challenge, ChallengeIndex, Goal, GoalIndex, GoalNumber};
-pub use effects::{
-    Effects, GrantEnd, GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, ReceiptKey,
-};
+pub use effects::{Effects, GrantEnd, GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind};
 pub use player::{ClaimState, GoalState, Player, Status};
+pub use receipt::{PAGE, Receipt, ReceiptKey};
 pub use rules::{
     Command, Context, Event, EventOutcome, EventWhat, GoalView, Refusal, Reply, count_event, decide,
     needs_receipts, view_goal,

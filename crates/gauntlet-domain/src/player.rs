@@ -8,7 +8,7 @@ mod codec;
 
 pub use codec::{CodecError, FORMAT};
 
-use crate::{Catalogue, GoalNumber, Timestamp, catalogue::GoalKind};
+use crate::{Catalogue, GoalNumber, Receipt, Timestamp, catalogue::GoalKind};
 
 /// How many write ids a document remembers.
 pub const WRITE_IDS: usize = 4;
@@ -43,6 +43,9 @@ pub struct Head {
     pub write_ids: [u64; WRITE_IDS],
     /// Claims whose grant has not ended well.
     pub claims: Vec<PendingClaim>,
+    /// The newest events that added to a goal, oldest first; all older ones are in pages of the
+    /// store.
+    pub receipts: Vec<Receipt>,
 }
 
 impl Head {

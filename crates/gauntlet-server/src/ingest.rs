@@ -210,8 +210,7 @@ impl Ingest {
         // Only an event without an id can turn out to need one.
         let nameless = raw.key.id.is_empty().then(|| raw.player.clone());
         let event = Event { what: raw.what, key: raw.key, at };
-        let enqueued =
-            enter().and_then(|()| self.shards.enqueue(self.core.key(raw.player), event, deadline));
+        let enqueued = enter().and_then(|()| self.shards.enqueue(self.core.key(raw.player), event, deadline));
         match enqueued {
             Ok(enqueued) => Begun::Waits(Waiting { kind, nameless, enqueued }),
             Err(error) => {

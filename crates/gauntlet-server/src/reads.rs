@@ -102,7 +102,7 @@ async fn answer(core: &Core, asks: impl Iterator<Item = Ask>) {
 }
 
 fn whole(key: PlayerKey) -> Load {
-    Load { key, settled: true, receipts: Vec::new() }
+    Load { key, settled: true, receipts: false }
 }
 
 /// Reads one player in a statement of its own.

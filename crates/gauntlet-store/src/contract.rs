@@ -4,8 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use gauntlet_domain::{
-    GoalNumber, GrantEnd, GrantKey, GrantOrder, JournalEntry, Player, ReceiptKey, Timestamp,
-    catalogue::Reward,
+    GoalNumber, GrantEnd, GrantKey, GrantOrder, JournalEntry, Player, Receipt, Timestamp, catalogue::Reward,
 };
 
 use crate::figures::Figures;
@@ -26,8 +25,8 @@ pub struct Load {
     pub key: PlayerKey,
     /// Whether the settled part is needed (calls and browsing: yes; events: no).
     pub settled: bool,
-    /// Which of these receipts exist.
-    pub receipts: Vec<ReceiptKey>,
+    /// Whether the receipts that have left the document are needed.
+    pub receipts: bool,
 }
 
 /// A loaded player.
@@ -36,8 +35,9 @@ pub struct Loaded {
     /// The document; `None`: the player has no row. A document that cannot be read is an error
     /// of this player alone.
     pub stored: Result<Option<Stored>, Error>,
-    /// For each receipt asked for, in the same order, whether it exists.
-    pub receipts: Vec<bool>,
+    /// The receipts that have left the document, if they were asked for: all of the last day, and
+    /// perhaps of the day before.
+    pub receipts: Vec<Receipt>,
 }
 
 /// A document and the revision it was read at.
@@ -60,11 +60,8 @@ pub struct Write {
     pub player: Player,
     /// Whether the settled part changed (it must be at hand then); else it is left alone.
     pub settled_changed: bool,
-    /// What to store with it.
-    pub receipts: Vec<ReceiptKey>,
-    /// Nobody has looked whether these receipts exist: if one does, it is a conflict, as if the
-    /// revision had moved.
-    pub unseen: bool,
+    /// Receipts that leave the document with this write; empty for most.
+    pub receipts: Vec<Receipt>,
     /// Grants to create, as being sent for the first time under `lease`.
     pub orders: Vec<GrantOrder>,
     /// The lease of new grants; required when there are `orders`.

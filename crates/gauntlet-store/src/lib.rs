@@ -12,10 +12,9 @@
 //! - **Each player stands alone**: a player whose revision has moved is answered
 //!   [`Written::Conflict`] and nothing of it is stored; the others of the batch are written.
 //! - **Reads are true**: `load` sees every commit that was acknowledged before it was called.
-//!   Receipts are looked up after (or in the same snapshot as) the documents, so a receipt that
-//!   was missed implies a revision that has moved.
-//! - **A receipt that nobody looked for** ([`Write::unseen`]) and that exists is a conflict like a
-//!   revision that has moved: a writer that remembers a player need not read before it writes.
+//!   Receipts are looked up after (or in the same snapshot as) the documents, so none can be in
+//!   neither, and one that was missed implies a revision that has moved. So a writer that remembers
+//!   a player, with the receipts, need not read before it writes.
 //! - **Errors are different answers**: see [`Error`]. A conflict is known not to be applied; an
 //!   unknown outcome may have been; unavailable was not; corrupt names table, column and id.
 //! - **Absence is not an error**: a player without a row is `None`, and is created by a write

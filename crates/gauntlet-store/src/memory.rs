@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, ReceiptKey, Timestamp};
+use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, Receipt, Timestamp};
 
 use crate::contract::{
     DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
@@ -26,7 +26,7 @@ pub struct MemoryStore {
 struct State {
     closed: bool,
     players: BTreeMap<PlayerKey, Document>,
-    receipts: [BTreeSet<(PlayerKey, ReceiptKey)>; 2],
+    receipts: [BTreeMap<PlayerKey, Vec<Receipt>>; 2],
     generation: usize,
     generation_started: Timestamp,
     grants: BTreeMap<(PlayerKey, GrantKey), Grant>,
@@ -86,22 +86,13 @@ impl State {
                 rows::decode(&load.key, document.revision, &document.live, settled)
             })
             .transpose();
-        let counted = |receipt: &ReceiptKey| {
-            let row = (load.key.clone(), receipt.clone());
-            self.receipts.iter().any(|generation| generation.contains(&row))
-        };
-        Loaded { stored, receipts: load.receipts.iter().map(counted).collect() }
+        let pages = self.receipts.iter().filter_map(|generation| generation.get(&load.key));
+        let receipts = if load.receipts { pages.flatten().copied().collect() } else { Vec::new() };
+        Loaded { stored, receipts }
     }
 
     fn commit(&mut self, writes: &[Write], encoded: Vec<Encoded>) -> Result<Vec<Written>, Error> {
-        let counted = |key: &PlayerKey, receipt: &ReceiptKey| {
-            let row = (key.clone(), receipt.clone());
-            self.receipts.iter().any(|generation| generation.contains(&row))
-        };
         let holds = |write: &Write| {
-            if write.unseen && write.receipts.iter().any(|receipt| counted(&write.key, receipt)) {
-                return false;
-            }
             self.players.get(&write.key).map(|document| document.revision) == write.expected.map(rows::wide)
         };
         let winners: Vec<bool> = writes.iter().map(holds).collect();
@@ -153,8 +144,9 @@ impl State {
             Settled::Remove => None,
         };
         self.players.insert(key.clone(), Document { revision, live: encoded.live, settled });
-        self.receipts[self.generation]
-            .extend(write.receipts.iter().map(|receipt| (key.clone(), receipt.clone())));
+        if !write.receipts.is_empty() {
+            self.receipts[self.generation].entry(key.clone()).or_default().extend(&write.receipts);
+        }
         for order in &write.orders {
             let id = GrantId { player: key.clone(), key: order.key.clone() };
             let grant = Grant {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use gauntlet_domain::{
-    GoalNumber, GrantKey, Player, Timestamp,
+    GoalNumber, GrantKey, Player, Receipt, Timestamp,
     catalogue::{Reward, RewardKind},
     player::CodecError,
 };
@@ -257,6 +257,27 @@ pub(crate) fn readable(rows: impl IntoIterator<Item = (GrantRow, Option<String>)
                 .ok()
         })
         .collect()
+}
+
+/// A page of receipts as it is stored.
+pub(crate) fn page(receipts: &[Receipt]) -> Vec<u8> {
+    receipts.iter().flat_map(|receipt| receipt.0.to_le_bytes()).collect()
+}
+
+/// Reads a page of receipts into those of its player.
+pub(crate) fn read_page(
+    key: &PlayerKey,
+    page: &[u8],
+    table: &'static str,
+    receipts: &mut Vec<Receipt>,
+) -> Result<(), Error> {
+    let (whole, rest) = page.as_chunks::<8>();
+    if !rest.is_empty() {
+        let bad = BadValue(format!("{} bytes", page.len()));
+        return Err(corrupt(table, "receipts", row_id(key), bad));
+    }
+    receipts.extend(whole.iter().map(|bytes| Receipt(u64::from_le_bytes(*bytes))));
+    Ok(())
 }
 
 /// How old the current generation of receipts gets.

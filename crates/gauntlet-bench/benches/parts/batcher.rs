@@ -25,7 +25,6 @@ async fn batcher(shards: usize) -> Batcher {
             player: rig::player(&catalogue),
             settled_changed: false,
             receipts: Vec::new(),
-            unseen: false,
             orders: Vec::new(),
             lease: None,
             results: Vec::new(),

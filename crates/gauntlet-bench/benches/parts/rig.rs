@@ -48,7 +48,7 @@ pub(crate) fn player(catalogue: &Catalogue) -> Player {
     decide(&mut player, &Command::Initialize, &context(catalogue, 0), &mut effects).expect("initialized");
     for seconds in 1..6 {
         let context = context(catalogue, seconds);
-        gauntlet_domain::count_event(&mut player, &event(seconds), false, &context, &mut effects);
+        gauntlet_domain::count_event(&mut player, &event(seconds), &[], &context, &mut effects);
     }
     player
 }

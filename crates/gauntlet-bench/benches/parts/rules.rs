@@ -28,6 +28,6 @@ fn events(bencher: Bencher<'_, '_>, goals: usize, active: usize) {
         })
         .bench_local_values(|(event, context)| {
             let mut effects = Effects::default();
-            (count_event(&mut player, &event, false, &context, &mut effects), effects)
+            (count_event(&mut player, &event, &[], &context, &mut effects), effects)
         });
 }

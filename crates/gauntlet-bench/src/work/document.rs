@@ -69,7 +69,7 @@ fn longest(bench: &Bench, store: &str, active: usize) -> Result<f64> {
         .map(|number| Load {
             key: PlayerKey { player: players::id(number), namespace: NAMESPACE.into() },
             settled: true,
-            receipts: Vec::new(),
+            receipts: false,
         })
         .collect();
     let loaded = bench.runtime.block_on(async {

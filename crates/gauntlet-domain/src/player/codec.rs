@@ -23,7 +23,7 @@ use bytes::{Cursor, put, put_float, put_signed, unzigzag, zigzag};
 use super::{
     Baseline, ClaimState, CycleMark, DayMark, EventMark, GoalState, Head, PendingClaim, PreviousCycle, Status,
 };
-use crate::{GoalNumber, Timestamp};
+use crate::{GoalNumber, PAGE, Receipt, Timestamp};
 
 /// The format that this release writes.
 pub const FORMAT: u8 = 1;
@@ -33,6 +33,7 @@ const READABLE_BY: u8 = 1;
 const SECTION_HEAD: u64 = 1;
 const SECTION_CLAIMS: u64 = 2;
 const SECTION_GOALS: u64 = 3;
+const SECTION_RECEIPTS: u64 = 4;
 
 const ACTIVE: u8 = 1 << 2;
 const COMPLETED_AT: u8 = 1 << 3;
@@ -80,6 +81,11 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
         section(&mut out, SECTION_CLAIMS, |out| put_claims(out, &head.claims));
     }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
+    if !head.receipts.is_empty() {
+        section(&mut out, SECTION_RECEIPTS, |out| {
+            out.extend(head.receipts.iter().flat_map(|receipt| receipt.0.to_le_bytes()));
+        });
+    }
     out.extend(unknown);
     out
 }
@@ -93,10 +99,11 @@ pub(super) fn encode_settled(goals: &[GoalState], unknown: &[u8]) -> Vec<u8> {
 
 pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>)> {
     let mut head = None;
-    let mut claims = Vec::new();
+    let (mut claims, mut receipts) = (Vec::new(), Vec::new());
     let mut goals = Vec::new();
     let unknown = sections(bytes, |tag, cursor| {
         match tag {
+            SECTION_RECEIPTS => receipts = get_receipts(cursor)?,
             SECTION_HEAD => head = Some(get_head(cursor)?),
             SECTION_CLAIMS => claims = get_claims(cursor)?,
             SECTION_GOALS => goals = get_goals(cursor)?,
@@ -106,6 +113,7 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
     })?;
     let mut head = head.ok_or(CodecError::Corrupt { what: "no head section", at: 0 })?;
     head.claims = claims;
+    head.receipts = receipts;
     Ok((head, goals, unknown))
 }
 
@@ -174,6 +182,14 @@ fn get_head(cursor: &mut Cursor<'_>) -> Result<Head> {
         *id = u64::from_le_bytes(cursor.array()?);
     }
     Ok(head)
+}
+
+fn get_receipts(cursor: &mut Cursor<'_>) -> Result<Vec<Receipt>> {
+    let mut receipts = Vec::with_capacity(PAGE);
+    while cursor.at < cursor.bytes.len() {
+        receipts.push(Receipt(u64::from_le_bytes(cursor.array()?)));
+    }
+    Ok(receipts)
 }
 
 fn put_claims(out: &mut Vec<u8>, claims: &[PendingClaim]) {

@@ -1,7 +1,7 @@
 //! Events: what a login or a changed statistic does to a player's goals.
 
 use crate::{
-    Catalogue, Effects, Goal, GoalState, JournalKind, Player, ReceiptKey, Status, Timestamp,
+    Catalogue, Effects, Goal, GoalState, JournalKind, Player, Receipt, ReceiptKey, Status, Timestamp,
     catalogue::{GoalKind, ProgressMode, Trigger},
     cycle::{cycle_at, day_number},
     player::{Baseline, DayMark, EventMark, PreviousCycle},
@@ -64,21 +64,26 @@ pub enum EventOutcome {
     NeedsId,
 }
 
-/// Whether the event's receipt has to be looked up before [`count_event`].
+/// Whether the receipts that have left the document have to be at hand for [`count_event`].
 #[must_use]
 pub fn needs_receipts(event: &Event, catalogue: &Catalogue) -> bool {
     event.what.trigger(catalogue).is_some_and(|trigger| catalogue.adds_up(trigger))
 }
 
-/// Counts an event for the player's active, unclaimed goals. `seen`: its receipt exists.
+/// Counts an event for the player's active, unclaimed goals. `older`: receipts that have left the
+/// document.
 pub fn count_event(
     player: &mut Player,
     event: &Event,
-    seen: bool,
+    older: &[Receipt],
     context: &Context<'_>,
     effects: &mut Effects,
 ) -> EventOutcome {
     let Some(trigger) = event.what.trigger(context.catalogue) else { return EventOutcome::Unchanged };
+    let receipt =
+        (context.catalogue.adds_up(trigger) && !event.key.id.is_empty()).then(|| event.key.receipt());
+    let seen =
+        receipt.is_some_and(|receipt| player.head.receipts.contains(&receipt) || older.contains(&receipt));
     let timing = Timing::of(event, context);
     let mut changes: Vec<Change> = Vec::new();
     let mut added_up = false;
@@ -97,10 +102,8 @@ pub fn count_event(
         return EventOutcome::Unchanged;
     }
     if added_up {
-        if event.key.id.is_empty() {
-            return EventOutcome::NeedsId;
-        }
-        effects.receipts.push(event.key.clone());
+        let Some(receipt) = receipt else { return EventOutcome::NeedsId };
+        player.head.receipts.push(receipt);
     }
     store(player, changes, &timing, effects);
     EventOutcome::Counted

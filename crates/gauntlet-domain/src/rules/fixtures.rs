@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 
 use crate::{
     Catalogue, Command, Context, Effects, Event, EventOutcome, EventWhat, GoalNumber, GoalView, GrantEnd,
-    GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, Player, ReceiptKey, Refusal, Reply, Status,
-    Timestamp,
+    GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, Player, Receipt, ReceiptKey, Refusal,
+    Reply, Status, Timestamp,
     catalogue::{
         ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
         ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
@@ -117,7 +117,8 @@ pub(super) struct World {
     pub(super) player: Player,
     pub(super) now: Timestamp,
     pub(super) seed: u64,
-    pub(super) receipts: HashSet<ReceiptKey>,
+    /// Receipts that have left the document.
+    pub(super) pages: Vec<Receipt>,
     pub(super) journal: Vec<JournalEntry>,
     pub(super) orders: Vec<GrantOrder>,
     pub(super) results: Vec<GrantResult>,
@@ -131,7 +132,7 @@ impl World {
             player: Player::new(),
             now: at(NOON),
             seed: 7,
-            receipts: HashSet::new(),
+            pages: Vec::new(),
             journal: Vec::new(),
             orders: Vec::new(),
             results: Vec::new(),
@@ -166,7 +167,7 @@ impl World {
             assert_eq!(player, self.player, "a refusal changes nothing: {command:?}");
             assert!(effects.is_empty(), "a refusal has no effects: {command:?}");
         }
-        assert!(effects.receipts.is_empty());
+        assert_eq!(player.head.receipts, self.player.head.receipts, "receipts are for events");
         self.player = player;
         self.keep(effects);
         answer
@@ -174,11 +175,16 @@ impl World {
 
     /// Counts an event without the settled part, as ingestion does.
     pub(super) fn event(&mut self, event: &Event) -> EventOutcome {
-        let seen = needs_receipts(event, &self.catalogue) && self.receipts.contains(&event.key);
+        let older = if needs_receipts(event, &self.catalogue) { &self.pages[..] } else { &[] };
         let mut live = Player::decode(&self.player.encode_live(), None).expect("decodes");
         let mut effects = Effects::default();
-        let outcome = count_event(&mut live, event, seen, &self.context(), &mut effects);
+        let outcome = count_event(&mut live, event, older, &self.context(), &mut effects);
         assert!(effects.orders.is_empty() && effects.results.is_empty());
+        if let Some(receipt) = live.head.receipts.get(self.player.head.receipts.len()) {
+            assert_eq!(*receipt, event.key.receipt());
+            assert!(!self.has_receipt(event), "an event is counted once");
+        }
+        self.pages.extend(live.turn_page());
         let settled = self.player.encode_settled();
         let player = Player::decode(&live.encode_live(), Some(settled.as_deref())).expect("decodes");
         assert_eq!(outcome == EventOutcome::Counted, player != self.player, "{event:?}");
@@ -186,6 +192,17 @@ impl World {
         self.player = player;
         self.keep(effects);
         outcome
+    }
+
+    /// Whether the event left a receipt.
+    pub(super) fn has_receipt(&self, event: &Event) -> bool {
+        let receipt = event.key.receipt();
+        self.player.head.receipts.contains(&receipt) || self.pages.contains(&receipt)
+    }
+
+    /// How many events left one.
+    pub(super) fn receipts(&self) -> usize {
+        self.player.head.receipts.len() + self.pages.len()
     }
 
     fn keep(&mut self, effects: Effects) {
@@ -196,9 +213,6 @@ impl World {
             self.journal.push(entry.clone());
         }
         assert_eq!(self.player.head.journal_sequence, self.journal.len() as u64);
-        for receipt in effects.receipts {
-            assert!(self.receipts.insert(receipt), "an event is counted once");
-        }
         self.orders.extend(effects.orders);
         self.results.extend(effects.results);
         self.check_parts();

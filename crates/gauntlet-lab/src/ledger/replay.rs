@@ -108,7 +108,7 @@ impl Replay<'_> {
             let context = Context { catalogue: self.catalogue, now, seed: 0, late_window_ms: LATE_WINDOW_MS };
             match self.event(op, now) {
                 Some(event) => {
-                    count_event(&mut player, &event, false, &context, &mut Effects::default());
+                    count_event(&mut player, &event, &[], &context, &mut Effects::default());
                 }
                 None => self.call(&mut player, &op.what, &context)?,
             }

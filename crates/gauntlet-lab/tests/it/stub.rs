@@ -262,7 +262,7 @@ impl State {
         let Some(document) = players.get_mut(player) else { return };
         let key = ReceiptKey { source: "".into(), kind: "".into(), id };
         let event = Event { what, key, at: Timestamp::parse(at).unwrap() };
-        count_event(document, &event, false, &self.context(now()), &mut Effects::default());
+        count_event(document, &event, &[], &self.context(now()), &mut Effects::default());
     }
 }
 

@@ -126,7 +126,9 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), streams.clone().run(connection)).await.expect("all end");
+        tokio::time::timeout(Duration::from_secs(30), streams.clone().run(connection))
+            .await
+            .expect("all end");
     }
 
     #[tokio::test]
@@ -134,14 +136,14 @@ mod tests {
         let held = Arc::new(());
         let streams = Streams::new(TaskTracker::new());
         let connection = async {
-            let held = held.clone();
+            let holds = held.clone();
             mark(true);
             streams.execute(async move {
                 std::future::pending::<()>().await;
-                drop(held);
+                drop(holds);
             });
             tokio::task::yield_now().await;
-            assert_eq!(Arc::strong_count(&held), 3);
+            assert_eq!(Arc::strong_count(&held), 2);
         };
         streams.clone().run(connection).await;
         assert_eq!(Arc::strong_count(&held), 1);

@@ -1,11 +1,8 @@
 //! All operations of one batch on one player, and what becomes of them.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use gauntlet_domain::{Catalogue, Effects, Player, ReceiptKey, count_event, decide, needs_receipts};
+use gauntlet_domain::{Catalogue, Effects, Player, Receipt, count_event, decide, needs_receipts};
 use gauntlet_store::{Load, Loaded, PlayerKey, Stored, Write, Written};
 
 use super::{CallAnswer, CallError, EventAnswer, Operation, ReplyTo, Work};
@@ -85,18 +82,16 @@ impl Group {
 
     /// What has to be read for it.
     pub(super) fn load(&self, catalogue: &Catalogue) -> Load {
-        let mut receipts: Vec<ReceiptKey> = Vec::new();
-        for work in self.work.iter() {
-            if let Work::Event(event) = work
-                && !event.key.id.is_empty()
-                && needs_receipts(event, catalogue)
-                && !receipts.contains(&event.key)
-            {
-                receipts.push(event.key.clone());
-            }
-        }
         let settled = self.work.iter().any(|work| matches!(work, Work::Call(_)));
-        Load { key: self.key.clone(), settled, receipts }
+        Load { key: self.key.clone(), settled, receipts: self.needs_receipts(catalogue) }
+    }
+
+    /// Whether one of its events may be a second delivery of one that was counted long ago.
+    pub(super) fn needs_receipts(&self, catalogue: &Catalogue) -> bool {
+        self.work.iter().any(|work| match work {
+            Work::Event(event) => !event.key.id.is_empty() && needs_receipts(event, catalogue),
+            Work::Call(_) => false,
+        })
     }
 
     /// Works the plan out from a player as read.
@@ -105,10 +100,10 @@ impl Group {
         core: &Core,
         catalogue: &Arc<Catalogue>,
         stored: Option<&Stored>,
-        looked: Looked<'_>,
+        older: &[Receipt],
         fence: bool,
     ) -> Plan {
-        plan(core, catalogue, &self.key, &self.work, stored, looked, fence)
+        plan(core, catalogue, &self.key, &self.work, stored, older, fence)
     }
 
     /// Whether what a shard remembers of the player can do for its document: events need no
@@ -119,9 +114,8 @@ impl Group {
 
     /// The function that works the plan out from what was read. It owns all it needs, so that a
     /// store can call it under a row lock.
-    fn planner(&self, core: Arc<Core>, catalogue: Arc<Catalogue>, load: &Load) -> Planner {
-        let receipts = load.receipts.clone();
-        Planner { core, catalogue, key: self.key.clone(), work: self.work.clone(), receipts }
+    fn planner(&self, core: Arc<Core>, catalogue: Arc<Catalogue>) -> Planner {
+        Planner { core, catalogue, key: self.key.clone(), work: self.work.clone() }
     }
 
     /// Remembers a write whose outcome is unknown.
@@ -189,36 +183,25 @@ struct Planner {
     catalogue: Arc<Catalogue>,
     key: PlayerKey,
     work: Arc<Vec<Work>>,
-    /// The receipts that were looked up, in the order of [`Loaded::receipts`].
-    receipts: Vec<ReceiptKey>,
 }
 
 impl Planner {
     /// The plan for a player as read. `fence`: write even if nothing changes, so that an attempt
     /// that is still on its way finds the revision moved.
-    fn plan(&self, stored: Option<&Stored>, receipts: &[bool], fence: bool) -> Plan {
-        let Self { core, catalogue, key, work, receipts: asked } = self;
-        plan(core, catalogue, key, work, stored, Looked::Up(asked, receipts), fence)
+    fn plan(&self, stored: Option<&Stored>, older: &[Receipt], fence: bool) -> Plan {
+        let Self { core, catalogue, key, work } = self;
+        plan(core, catalogue, key, work, stored, older, fence)
     }
 }
 
-/// What is known of the receipts of a group.
-#[derive(Clone, Copy)]
-pub(super) enum Looked<'a> {
-    /// These were looked up, and which of them exist.
-    Up(&'a [ReceiptKey], &'a [bool]),
-    /// Nobody has looked: none is taken to exist, and the write finds out.
-    Not,
-}
-
-/// Works out what operations do to a player.
+/// Works out what operations do to a player. `older`: receipts that have left the document.
 fn plan(
     core: &Core,
     catalogue: &Arc<Catalogue>,
     key: &PlayerKey,
     work: &[Work],
     stored: Option<&Stored>,
-    looked: Looked<'_>,
+    older: &[Receipt],
     fence: bool,
 ) -> Plan {
     let nobody;
@@ -231,12 +214,6 @@ fn plan(
     if let Err(error) = check_catalogue(before, catalogue) {
         return Plan { answers: failures(work, &error), write: None };
     }
-    let mut seen: HashSet<&ReceiptKey> = match looked {
-        Looked::Up(asked, found) => {
-            asked.iter().zip(found).filter(|(_, found)| **found).map(|(key, _)| key).collect()
-        }
-        Looked::Not => HashSet::new(),
-    };
     let mut player = before.clone();
     let mut effects = Effects::default();
     let mut answers = Vec::with_capacity(work.len());
@@ -249,14 +226,7 @@ fn plan(
                 Answer::Call(decided.map(|reply| (reply, catalogue.clone())).map_err(CallError::Refused))
             }
             Work::Event(event) => {
-                let had = effects.receipts.len();
-                let known = seen.contains(&event.key);
-                let outcome = count_event(&mut player, event, known, &context, &mut effects);
-                if effects.receipts.len() > had && work.len() > 1 {
-                    // A second delivery in the same batch must see the first.
-                    seen.insert(&event.key);
-                }
-                Answer::Event(Ok(outcome))
+                Answer::Event(Ok(count_event(&mut player, event, older, &context, &mut effects)))
             }
         });
     }
@@ -265,14 +235,14 @@ fn plan(
     }
     let settled_changed = player.has_settled() && player.settled() != before.settled();
     player.stamp(core.random(), catalogue);
+    let receipts = player.turn_page();
     let write = Write {
         key: key.clone(),
         expected: stored.map(|stored| stored.revision),
         player,
         settled_changed,
         lease: (!effects.orders.is_empty()).then(|| core.lease()),
-        unseen: matches!(looked, Looked::Not) && !effects.receipts.is_empty(),
-        receipts: effects.receipts,
+        receipts,
         orders: effects.orders,
         results: effects.results,
         journal: effects.journal,
@@ -286,7 +256,7 @@ fn plan(
 pub(super) async fn update_locked(core: &Arc<Core>, mut group: Group) {
     let catalogue = core.catalogue();
     let load = group.load(&catalogue);
-    let planner = group.planner(core.clone(), catalogue, &load);
+    let planner = group.planner(core.clone(), catalogue);
     let outcome: Arc<Mutex<Option<Outcome>>> = Arc::default();
     let slot = outcome.clone();
     // The closure must own what it needs, so it takes the attempts along.

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use gauntlet_domain::Player;
+use gauntlet_domain::Receipt;
 use gauntlet_store::{PlayerKey, Stored};
 
 /// Goals remembered in each of the two halves, at some 300 bytes each: about 6,000 players with
@@ -17,6 +17,8 @@ use gauntlet_store::{PlayerKey, Stored};
 const GOALS: usize = 64 * 1024;
 /// What a player weighs without goals.
 const PLAYER: usize = 1;
+/// How many receipts weigh as much as a goal.
+const RECEIPTS: usize = 32;
 /// How right memories have to be, of [`ALWAYS`]: a wrong one costs about as much as three right
 /// ones save.
 const TRUSTED: u32 = 3 * ALWAYS / 4;
@@ -24,12 +26,21 @@ const ALWAYS: u32 = 1 << 16;
 /// The newest experience counts as one part in so many.
 const EXPERIENCE: u32 = 64;
 
+/// A player as the shard wrote it last.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Without the settled part.
+    pub(super) stored: Stored,
+    /// All receipts that have left the document since a day ago at least; `None`: nobody has looked.
+    pub(super) receipts: Option<Vec<Receipt>>,
+}
+
 /// Documents without their settled parts, in two halves: when the newer one is full, the older one
 /// is forgotten.
 #[derive(Debug)]
 pub(super) struct Memory {
-    newer: HashMap<PlayerKey, Stored>,
-    older: HashMap<PlayerKey, Stored>,
+    newer: HashMap<PlayerKey, Kept>,
+    older: HashMap<PlayerKey, Kept>,
     weight: usize,
     /// How often memories were right.
     right: u32,
@@ -43,25 +54,40 @@ impl Default for Memory {
 
 impl Memory {
     /// The player as it was written last.
-    pub(super) fn get(&self, key: &PlayerKey) -> Option<&Stored> {
+    pub(super) fn get(&self, key: &PlayerKey) -> Option<&Kept> {
         self.newer.get(key).or_else(|| self.older.get(key))
     }
 
-    /// Remembers what was written.
-    pub(super) fn keep(&mut self, key: PlayerKey, revision: u64, mut player: Player) {
-        player.forget_settled();
-        let weight = PLAYER + player.live().len();
-        let stored = Stored { revision, player };
+    /// Remembers what was written. `receipts`: what was read of those that had left the document,
+    /// if anything was read; `left`: those that have left it now.
+    pub(super) fn keep(
+        &mut self,
+        key: PlayerKey,
+        mut stored: Stored,
+        receipts: Option<Vec<Receipt>>,
+        left: &[Receipt],
+    ) {
+        stored.player.forget_settled();
         if let Some(before) = self.newer.get_mut(&key) {
-            *before = stored;
+            before.stored = stored;
+            before.receipts = receipts.or(before.receipts.take());
+            if let Some(receipts) = &mut before.receipts {
+                receipts.extend(left);
+                self.weight += left.len().div_ceil(RECEIPTS);
+            }
             return;
         }
+        let mut receipts = receipts.or_else(|| self.older.remove(&key).and_then(|kept| kept.receipts));
+        if let Some(receipts) = &mut receipts {
+            receipts.extend(left);
+        }
+        let weight = PLAYER + stored.player.live().len() + receipts.as_ref().map_or(0, Vec::len) / RECEIPTS;
         if self.weight + weight > GOALS {
             self.older = std::mem::take(&mut self.newer);
             self.weight = 0;
         }
         self.older.remove(&key);
-        self.newer.insert(key, stored);
+        self.newer.insert(key, Kept { stored, receipts });
         self.weight += weight;
     }
 
@@ -76,7 +102,7 @@ impl Memory {
     /// Learns from a player that was read.
     pub(super) fn compare(&mut self, key: &PlayerKey, stored: Option<&Stored>) {
         let Some(kept) = self.get(key) else { return };
-        let is_right = stored.is_some_and(|stored| stored.revision == kept.revision);
+        let is_right = stored.is_some_and(|stored| stored.revision == kept.stored.revision);
         self.learn(is_right);
         if !is_right {
             self.forget(key);
@@ -98,7 +124,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use gauntlet_domain::{
-        GoalNumber, GoalState,
+        GoalNumber, GoalState, Player,
         player::{CycleMark, Head},
     };
 
@@ -108,20 +134,38 @@ mod tests {
         PlayerKey { player: number.to_string(), namespace: "n".into() }
     }
 
-    fn player(goals: u32) -> Player {
+    fn stored(revision: u64, goals: u32) -> Stored {
         let goals = (0..goals).map(|number| GoalState::new(GoalNumber(number), CycleMark::default()));
-        Player::from_parts(Head::default(), goals.collect(), Some(Vec::new()))
+        let player = Player::from_parts(Head::default(), goals.collect(), Some(Vec::new()));
+        Stored { revision, player }
     }
 
     #[test]
     fn what_was_written_is_remembered_without_the_settled_part() {
         let mut memory = Memory::default();
-        memory.keep(key(1), 7, player(3));
-        memory.keep(key(1), 8, player(2));
-        let stored = memory.get(&key(1)).expect("kept");
+        memory.keep(key(1), stored(7, 3), None, &[]);
+        memory.keep(key(1), stored(8, 2), None, &[]);
+        let stored = &memory.get(&key(1)).expect("kept").stored;
         assert_eq!((stored.revision, stored.player.live().len(), stored.player.has_settled()), (8, 2, false));
         memory.forget(&key(1));
         assert!(memory.get(&key(1)).is_none());
+    }
+
+    #[test]
+    fn receipts_that_left_the_document_are_remembered_once_they_were_read() {
+        let mut memory = Memory::default();
+        let receipts = |memory: &Memory| memory.get(&key(1)).and_then(|kept| kept.receipts.clone());
+        memory.keep(key(1), stored(1, 1), None, &[Receipt(1)]);
+        assert_eq!(receipts(&memory), None, "there may be others");
+        memory.keep(key(1), stored(2, 1), Some(vec![Receipt(1)]), &[]);
+        memory.keep(key(1), stored(3, 1), None, &[Receipt(2)]);
+        assert_eq!(receipts(&memory), Some(vec![Receipt(1), Receipt(2)]));
+        memory.older = std::mem::take(&mut memory.newer);
+        memory.keep(key(1), stored(4, 1), None, &[Receipt(3)]);
+        assert_eq!(receipts(&memory), Some(vec![Receipt(1), Receipt(2), Receipt(3)]));
+        memory.forget(&key(1));
+        memory.keep(key(1), stored(5, 1), None, &[]);
+        assert_eq!(receipts(&memory), None);
     }
 
     #[test]
@@ -129,14 +173,14 @@ mod tests {
         let mut memory = Memory::default();
         let many = GOALS / 10;
         for number in 0..3 * many {
-            memory.keep(key(number), 1, player(9));
+            memory.keep(key(number), stored(1, 9), None, &[]);
             assert!(memory.newer.len() + memory.older.len() <= 2 * many);
         }
         assert!(memory.get(&key(0)).is_none());
         assert!(memory.get(&key(2 * many)).is_some() && memory.get(&key(3 * many - 1)).is_some());
         // One that is written again moves to the newer half.
-        memory.keep(key(2 * many - 1), 2, player(9));
-        assert_eq!(memory.get(&key(2 * many - 1)).map(|stored| stored.revision), Some(2));
+        memory.keep(key(2 * many - 1), stored(2, 9), None, &[]);
+        assert_eq!(memory.get(&key(2 * many - 1)).map(|kept| kept.stored.revision), Some(2));
     }
 
     #[test]
@@ -153,11 +197,11 @@ mod tests {
             memory.learn(false);
         }
         for revision in 1..200 {
-            memory.keep(key(1), revision, player(1));
-            memory.compare(&key(1), Some(&Stored { revision, player: player(1) }));
+            memory.keep(key(1), stored(revision, 1), None, &[]);
+            memory.compare(&key(1), Some(&stored(revision, 1)));
         }
         assert!(memory.is_trusted());
-        memory.compare(&key(1), Some(&Stored { revision: 500, player: player(1) }));
+        memory.compare(&key(1), Some(&stored(500, 1)));
         assert!(memory.get(&key(1)).is_none());
         memory.compare(&key(2), None);
     }

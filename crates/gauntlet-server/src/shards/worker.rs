@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use gauntlet_domain::Catalogue;
+use gauntlet_domain::{Catalogue, Receipt};
 use gauntlet_store::{
-    Error as StoreError, Load, Loaded, Write, Written,
+    Error as StoreError, Load, Loaded, Stored, Write, Written,
     crash::{self, Point},
 };
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     MAX_BATCH, Operation, Pace, Work,
-    group::{Answer, Group, Looked, Plan, Recall, unknown, update_locked},
+    group::{Answer, Group, Plan, Recall, unknown, update_locked},
     memory::Memory,
 };
 use crate::{admission::too_late, core::Core, lifecycle::at, traces};
@@ -40,15 +40,21 @@ struct Ready {
     group: Group,
     write: Write,
     answers: Vec<Answer>,
-    /// The player was not read for it.
-    remembered: bool,
+    source: Source,
 }
 
 /// A group whose write is in a commit.
 struct Waits {
     group: Group,
     answers: Vec<Answer>,
-    remembered: bool,
+    source: Source,
+}
+
+/// Where the player of a plan came from.
+enum Source {
+    Memory,
+    /// From the store, with the receipts that have left the document, if they were asked for.
+    Store(Option<Vec<Receipt>>),
 }
 
 impl Worker {
@@ -181,12 +187,16 @@ impl Worker {
         }
         let mut unknown = Vec::new();
         for group in groups {
-            let stored = if group.may_remember() { self.memory.get(&group.key) } else { None };
-            let plan =
-                stored.map(|stored| group.plan(&self.core, catalogue, Some(stored), Looked::Not, false));
+            let known = if group.may_remember() { self.memory.get(&group.key) } else { None };
+            let known = known.and_then(|kept| match &kept.receipts {
+                Some(receipts) => Some((&kept.stored, receipts.as_slice())),
+                None => (!group.needs_receipts(catalogue)).then_some((&kept.stored, &[][..])),
+            });
+            let plan = known
+                .map(|(stored, receipts)| group.plan(&self.core, catalogue, Some(stored), receipts, false));
             match plan {
                 Some(Plan { answers, write: Some(write) }) => {
-                    ready.push(Ready { group, write, answers, remembered: true });
+                    ready.push(Ready { group, write, answers, source: Source::Memory });
                 }
                 _ => unknown.push(group),
             }
@@ -218,12 +228,12 @@ impl Worker {
                 Recall::Unknown => group.fail(&unknown()),
                 Recall::NotDone => {
                     let fence = group.may_land(stored.as_ref());
-                    let looked = Looked::Up(&load.receipts, &loaded.receipts);
                     let Plan { answers, write } =
-                        group.plan(&self.core, catalogue, stored.as_ref(), looked, fence);
+                        group.plan(&self.core, catalogue, stored.as_ref(), &loaded.receipts, fence);
+                    let source = Source::Store(load.receipts.then_some(loaded.receipts));
                     match write {
                         None => group.answer(answers),
-                        Some(write) => ready.push(Ready { group, write, answers, remembered: false }),
+                        Some(write) => ready.push(Ready { group, write, answers, source }),
                     }
                 }
             }
@@ -238,9 +248,7 @@ impl Worker {
         while let Some(batch) = open.pop() {
             let (writes, mut waiting): (Vec<Write>, Vec<Waits>) = batch
                 .into_iter()
-                .map(|Ready { group, write, answers, remembered }| {
-                    (write, Waits { group, answers, remembered })
-                })
+                .map(|Ready { group, write, answers, source }| (write, Waits { group, answers, source }))
                 .unzip();
             pass_before(&writes);
             at("committing");
@@ -282,17 +290,22 @@ impl Worker {
         written: &[Written],
         again: &mut Vec<Group>,
     ) {
-        for ((Waits { group, answers, remembered }, write), written) in
+        for ((Waits { group, answers, source }, write), written) in
             waiting.into_iter().zip(writes).zip(written)
         {
-            if remembered {
+            if matches!(source, Source::Memory) {
                 self.memory.learn(matches!(written, Written::Done { .. }));
             }
             match written {
                 // The one place where a change is acknowledged.
                 Written::Done { revision } => {
                     group.answer(answers);
-                    self.memory.keep(write.key, *revision, write.player);
+                    let receipts = match source {
+                        Source::Memory => None,
+                        Source::Store(receipts) => receipts,
+                    };
+                    let stored = Stored { revision: *revision, player: write.player };
+                    self.memory.keep(write.key, stored, receipts, &write.receipts);
                 }
                 Written::Conflict => {
                     self.memory.forget(&group.key);
@@ -319,6 +332,6 @@ fn pass_before(writes: &[Write]) {
 }
 
 fn rejoin(writes: Vec<Write>, waiting: Vec<Waits>) -> Vec<Ready> {
-    let join = |(write, Waits { group, answers, remembered })| Ready { group, write, answers, remembered };
+    let join = |(write, Waits { group, answers, source })| Ready { group, write, answers, source };
     writes.into_iter().zip(waiting).map(join).collect()
 }

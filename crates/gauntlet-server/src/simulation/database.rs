@@ -118,7 +118,7 @@ impl Database {
     /// Reads documents first and receipts after them, as a database without one snapshot for
     /// several statements does.
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
-        let bare = |load: &Load| Load { receipts: Vec::new(), ..load.clone() };
+        let bare = |load: &Load| Load { receipts: false, ..load.clone() };
         let bare: Vec<Load> = players.iter().map(bare).collect();
         let mut loaded = self.inner.load(&bare).await?;
         sleep(self.pause()).await;
@@ -146,7 +146,7 @@ impl Database {
         for (write, written) in writes.iter().zip(&written) {
             let (player, before) = (&write.key.player, write.expected.unwrap_or(0));
             self.trace.note(format_args!(
-                "  {player}@{before} {written:?}: {} receipts, {} orders, {} results",
+                "  {player}@{before} {written:?}: {} receipts leave, {} orders, {} results",
                 write.receipts.len(),
                 write.orders.len(),
                 write.results.len()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gauntlet_domain::{Catalogue, JournalKind, Player, ReceiptKey, Status, view_goal};
+use gauntlet_domain::{Catalogue, JournalKind, Player, Receipt, ReceiptKey, Status, view_goal};
 use gauntlet_store::{Grant, GrantFilter, GrantState, Load, PlayerKey, Store};
 
 use super::{
@@ -80,8 +80,7 @@ struct Examined<'a> {
 impl<'a> Examined<'a> {
     async fn new(world: &'a World, catalogue: &'a Catalogue, someone: &'a Someone) -> Self {
         let key = PlayerKey { player: someone.name.clone(), namespace: NAMESPACE.into() };
-        let receipts = someone.book().events.iter().map(receipt).collect();
-        let load = Load { key: key.clone(), settled: true, receipts };
+        let load = Load { key: key.clone(), settled: true, receipts: true };
         let store = &world.database.inner;
         let loaded = store.load(&[load]).await.expect("memory answers").pop().expect("one player");
         let stored = loaded.stored.expect("a readable document").expect("a row");
@@ -89,7 +88,13 @@ impl<'a> Examined<'a> {
         let grants = all_grants(world, Some(key.clone())).await;
         let rows = store.journal(&key, 0, u32::MAX).await.expect("memory answers");
         let journal = rows.into_iter().map(|row| row.entry).collect();
-        Self { world, catalogue, someone, player: stored.player, receipts: loaded.receipts, grants, journal }
+        let player = stored.player;
+        let there = |event| {
+            let receipt = receipt(event);
+            player.head.receipts.contains(&receipt) || loaded.receipts.contains(&receipt)
+        };
+        let receipts = someone.book().events.iter().map(there).collect();
+        Self { world, catalogue, someone, player, receipts, grants, journal }
     }
 
     fn check(&self) {
@@ -244,10 +249,10 @@ fn surely(switches: &[Switch], from: u64, to: u64) -> Option<bool> {
     (to <= next).then_some(on)
 }
 
-fn receipt(event: &Sent) -> ReceiptKey {
+fn receipt(event: &Sent) -> Receipt {
     let (source, kind) = match event.what {
         What::Login => ("accelbyte.iam.account.v1", LOGIN_TYPE),
         _ => ("accelbyte.social.statistic.v1", STAT_TYPE),
     };
-    ReceiptKey { source: source.into(), kind: kind.into(), id: event.id.clone() }
+    ReceiptKey { source: source.into(), kind: kind.into(), id: event.id.clone() }.receipt()
 }

@@ -22,26 +22,24 @@ CREATE TABLE settled (
     PRIMARY KEY (player, namespace)
 );
 
--- Events that were counted, in two generations: rows go into the current one, both are looked up,
--- and the older one is emptied whole, so that no row is ever deleted alone.
+-- Receipts of events that were counted, eight bytes each. The newest few stand in the document;
+-- they leave it together, with the write that made this revision. Two generations: rows go into the
+-- current one, both are looked up, and the older one is emptied whole, so that no row is ever
+-- deleted alone.
 CREATE TABLE receipt_0 (
     player    text COLLATE "C" NOT NULL,
     namespace text COLLATE "C" NOT NULL,
-    source    text COLLATE "C" NOT NULL,
-    kind      text COLLATE "C" NOT NULL,
-    id        text COLLATE "C" NOT NULL,
-    at        timestamptz NOT NULL,
-    PRIMARY KEY (player, namespace, source, kind, id)
+    revision  bigint NOT NULL,
+    receipts  bytea NOT NULL,
+    PRIMARY KEY (player, namespace, revision)
 );
 
 CREATE TABLE receipt_1 (
     player    text COLLATE "C" NOT NULL,
     namespace text COLLATE "C" NOT NULL,
-    source    text COLLATE "C" NOT NULL,
-    kind      text COLLATE "C" NOT NULL,
-    id        text COLLATE "C" NOT NULL,
-    at        timestamptz NOT NULL,
-    PRIMARY KEY (player, namespace, source, kind, id)
+    revision  bigint NOT NULL,
+    receipts  bytea NOT NULL,
+    PRIMARY KEY (player, namespace, revision)
 );
 
 -- Which generation is current, and since when. One row.

@@ -21,26 +21,24 @@ CREATE TABLE settled (
     PRIMARY KEY (player, namespace)
 ) STRICT;
 
--- Events that were counted, in two generations: rows go into the current one, both are looked up,
--- and the older one is emptied whole, so that no row is ever deleted alone.
+-- Receipts of events that were counted, eight bytes each. The newest few stand in the document;
+-- they leave it together, with the write that made this revision. Two generations: rows go into the
+-- current one, both are looked up, and the older one is emptied whole, so that no row is ever
+-- deleted alone.
 CREATE TABLE receipt_0 (
     player    TEXT NOT NULL,
     namespace TEXT NOT NULL,
-    source    TEXT NOT NULL,
-    kind      TEXT NOT NULL,
-    id        TEXT NOT NULL,
-    at        INTEGER NOT NULL,
-    PRIMARY KEY (player, namespace, source, kind, id)
+    revision  INTEGER NOT NULL,
+    receipts  BLOB NOT NULL,
+    PRIMARY KEY (player, namespace, revision)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE receipt_1 (
     player    TEXT NOT NULL,
     namespace TEXT NOT NULL,
-    source    TEXT NOT NULL,
-    kind      TEXT NOT NULL,
-    id        TEXT NOT NULL,
-    at        INTEGER NOT NULL,
-    PRIMARY KEY (player, namespace, source, kind, id)
+    revision  INTEGER NOT NULL,
+    receipts  BLOB NOT NULL,
+    PRIMARY KEY (player, namespace, revision)
 ) STRICT, WITHOUT ROWID;
 
 -- Which generation is current, and since when. One row.

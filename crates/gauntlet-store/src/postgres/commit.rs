@@ -27,9 +27,6 @@ use crate::{
     rows::{self, Encoded, Settled},
 };
 
-/// None of the receipts that come with the player is there already.
-const FRESH: &str =
-    " AND ((u.player, u.namespace) IN (SELECT known.player, known.namespace FROM known)) IS NOT TRUE";
 const WINNERS: &str = "((u.player, u.namespace) IN (SELECT ok.player, ok.namespace FROM ok)) IS TRUE";
 
 /// Writes a checked batch.
@@ -152,19 +149,16 @@ impl<'a> Statement<'a> {
     fn of(batch: &Batch<'a>, parts: Parts) -> Self {
         let mut statement = Self { sql: String::with_capacity(2_048), values: Vec::new() };
         statement.sql.push_str("WITH ");
-        if parts.receipts {
-            statement.counting(batch);
-        }
         // Where there is one of them only, it is `ok` itself: each more costs a copy of the rows.
         let both = parts.updates && parts.creates;
         if parts.updates {
-            statement.update(batch, if both { "written" } else { "ok" }, parts.receipts);
+            statement.update(batch, if both { "written" } else { "ok" });
         }
         if both {
             statement.sql.push_str(", ");
         }
         if parts.creates {
-            statement.create(batch, if both { "created" } else { "ok" }, parts.receipts);
+            statement.create(batch, if both { "created" } else { "ok" });
         }
         if both {
             statement.sql.push_str(", ok AS (SELECT * FROM written UNION ALL SELECT * FROM created)");
@@ -176,7 +170,7 @@ impl<'a> Statement<'a> {
             statement.unsettle(batch);
         }
         if parts.receipts {
-            statement.receipts();
+            statement.receipts(batch);
         }
         if parts.orders {
             statement.orders(batch);
@@ -224,8 +218,7 @@ impl<'a> Statement<'a> {
         let _ = write!(self.sql, ", {name} AS ({sql})");
     }
 
-    fn update(&mut self, batch: &Batch<'a>, name: &str, receipts: bool) {
-        let fresh = if receipts { FRESH } else { "" };
+    fn update(&mut self, batch: &Batch<'a>, name: &str) {
         let old = batch.iter().copied().filter(|(write, _)| write.expected.is_some());
         let source = self.source(key_columns(old.clone().map(|(write, _)| write)).into_iter().chain([
             column("revision", "bigint", old.clone().filter_map(|(write, _)| write.expected).map(rows::wide)),
@@ -235,12 +228,11 @@ impl<'a> Statement<'a> {
             self.sql,
             "{name} AS (UPDATE player p SET revision = p.revision + 1, live = u.live FROM {source} \
              WHERE p.player = ANY (ARRAY[u.player]) AND p.namespace = u.namespace \
-             AND p.revision = u.revision{fresh} RETURNING p.player, p.namespace)"
+             AND p.revision = u.revision RETURNING p.player, p.namespace)"
         );
     }
 
-    fn create(&mut self, batch: &Batch<'a>, name: &str, receipts: bool) {
-        let fresh = if receipts { FRESH } else { "" };
+    fn create(&mut self, batch: &Batch<'a>, name: &str) {
         let new = batch.iter().copied().filter(|(write, _)| write.expected.is_none());
         let source =
             self.source(key_columns(new.clone().map(|(write, _)| write)).into_iter().chain([column(
@@ -251,7 +243,7 @@ impl<'a> Statement<'a> {
         let _ = write!(
             self.sql,
             "{name} AS (INSERT INTO player (player, namespace, revision, live) \
-             SELECT u.player, u.namespace, 1, u.live FROM {source} WHERE true{fresh} \
+             SELECT u.player, u.namespace, 1, u.live FROM {source} \
              ON CONFLICT DO NOTHING RETURNING player, namespace)"
         );
     }
@@ -289,44 +281,26 @@ impl<'a> Statement<'a> {
         self.part("settled_removed", &sql);
     }
 
-    /// The receipts of the batch, and the players for whom one that nobody looked for is there
-    /// already. Another transaction that adds one moves the revision, too: what this snapshot does
-    /// not see, the comparison of the revision does.
-    fn counting(&mut self, batch: &Batch<'a>) {
-        let all =
-            batch.iter().copied().flat_map(|(write, _)| write.receipts.iter().map(move |key| (write, key)));
-        let source = self.source(key_columns(all.clone().map(|(write, _)| write)).into_iter().chain([
-            column("source", "text", all.clone().map(|(_, key)| &*key.source)),
-            column("kind", "text", all.clone().map(|(_, key)| &*key.kind)),
-            column("id", "text", all.clone().map(|(_, key)| key.id.as_str())),
-            column("at", "timestamptz", all.clone().map(|(write, _)| PgTime(write.at))),
-            column("unseen", "boolean", all.map(|(write, _)| write.unseen)),
+    /// Pages of receipts that leave their documents.
+    fn receipts(&mut self, batch: &Batch<'a>) {
+        let all = batch.iter().copied().map(|(write, _)| write).filter(|write| !write.receipts.is_empty());
+        let source = self.source(key_columns(all.clone()).into_iter().chain([
+            column(
+                "revision",
+                "bigint",
+                all.clone().map(|write| rows::wide(write.expected.unwrap_or(0)) + 1),
+            ),
+            column("receipts", "bytea", all.map(|write| rows::page(&write.receipts))),
         ]));
-        let there = |generation: u8| {
-            format!(
-                "(SELECT true FROM receipt_{generation} r WHERE r.player = c.player \
-                 AND r.namespace = c.namespace AND r.source = c.source AND r.kind = c.kind AND r.id = c.id)"
-            )
-        };
-        let (first, second) = (there(0), there(1));
-        let _ = write!(
-            self.sql,
-            "counting AS (SELECT * FROM {source}), \
-             known AS (SELECT c.player, c.namespace FROM counting c \
-             WHERE c.unseen AND coalesce({first}, {second}, false)), "
-        );
-    }
-
-    fn receipts(&mut self) {
-        self.part("counted", &format!("SELECT u.* FROM counting u WHERE {WINNERS}"));
+        self.part("page", &format!("SELECT u.* FROM {source} WHERE {WINNERS}"));
         // The condition is evaluated once: the generation that is not current costs nothing.
         for generation in [0, 1] {
             let sql = format!(
-                "INSERT INTO receipt_{generation} (player, namespace, source, kind, id, at) \
-                 SELECT c.player, c.namespace, c.source, c.kind, c.id, c.at FROM counted c \
-                 WHERE (SELECT current FROM receipt_generation) = {generation} ON CONFLICT DO NOTHING"
+                "INSERT INTO receipt_{generation} (player, namespace, revision, receipts) \
+                 SELECT p.player, p.namespace, p.revision, p.receipts FROM page p \
+                 WHERE (SELECT current FROM receipt_generation) = {generation}"
             );
-            self.part(&format!("counted_{generation}"), &sql);
+            self.part(&format!("page_{generation}"), &sql);
         }
     }
 

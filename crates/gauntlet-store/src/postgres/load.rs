@@ -25,38 +25,32 @@ const BOTH_MANY: &str = "SELECT p.player, p.revision, p.live, \
 
 const LOCK: &str = "SELECT 1 FROM player WHERE namespace = $1::text AND player = $2::text FOR UPDATE";
 
-// Scalar subqueries for the same reason: one look into each generation's primary key.
-const RECEIPTS: &str = "SELECT a.place FROM \
-     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) \
-     WITH ORDINALITY AS a(player, namespace, source, kind, id, place) \
-     WHERE coalesce( \
-     (SELECT true FROM receipt_0 r WHERE r.player = a.player AND r.namespace = a.namespace \
-     AND r.source = a.source AND r.kind = a.kind AND r.id = a.id), \
-     (SELECT true FROM receipt_1 r WHERE r.player = a.player AND r.namespace = a.namespace \
-     AND r.source = a.source AND r.kind = a.kind AND r.id = a.id), \
-     false)";
+const RECEIPTS_ONE: &str = "SELECT player, receipts FROM receipt_0 \
+     WHERE namespace = $1::text AND player = $2::text \
+     UNION ALL SELECT player, receipts FROM receipt_1 WHERE namespace = $1::text AND player = $2::text";
+const RECEIPTS_MANY: &str = "SELECT player, receipts FROM receipt_0 \
+     WHERE namespace = $1::text AND player = ANY ($2::text[]) \
+     UNION ALL SELECT player, receipts FROM receipt_1 \
+     WHERE namespace = $1::text AND player = ANY ($2::text[])";
 
 /// Runs every statement of this module on nobody: the session knows them and their plans from
 /// now on.
 pub(super) async fn rehearse(session: &mut Session) -> Result<(), Failure> {
     let nobody: [&str; 0] = [];
-    for one in [LIVE_ONE, BOTH_ONE, LOCK] {
+    for one in [LIVE_ONE, BOTH_ONE, RECEIPTS_ONE, LOCK] {
         session.read(one, &[&"", &""]).await?;
     }
-    for many in [LIVE_MANY, BOTH_MANY] {
+    for many in [LIVE_MANY, BOTH_MANY, RECEIPTS_MANY] {
         session.read(many, &[&"", &&nobody[..]]).await?;
     }
-    let none = &&nobody[..];
-    session.read(RECEIPTS, &[none, none, none, none, none]).await.map(drop)
+    Ok(())
 }
 
 /// Loads players. Receipts are looked up after the documents, by a later snapshot: one that is
 /// missed belongs to a revision that is newer than the one that was read.
 pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<Loaded>, Error> {
-    let mut answers: Vec<Loaded> = players
-        .iter()
-        .map(|load| Loaded { stored: Ok(None), receipts: vec![false; load.receipts.len()] })
-        .collect();
+    let mut answers: Vec<Loaded> =
+        players.iter().map(|_| Loaded { stored: Ok(None), receipts: Vec::new() }).collect();
     // One statement for each namespace and kind of load: usually one.
     let mut groups: HashMap<(&str, bool), HashMap<&str, usize>> = HashMap::new();
     for (at, load) in players.iter().enumerate() {
@@ -64,7 +58,8 @@ pub(super) async fn load(session: &mut Session, players: &[Load]) -> Result<Vec<
         group.insert(load.key.player.as_str(), at);
     }
     for ((namespace, settled), places) in groups {
-        for row in documents(session, namespace, settled, &places).await? {
+        let documents = if settled { [BOTH_ONE, BOTH_MANY] } else { [LIVE_ONE, LIVE_MANY] };
+        for row in rows_of(session, documents, namespace, &places).await? {
             let player: &str = get(&row, 0, session)?;
             if let Some(at) = places.get(player) {
                 answers[*at].stored = stored(&players[*at].key, &row, settled).map(Some);
@@ -80,19 +75,20 @@ pub(super) async fn lock(session: &mut Session, key: &PlayerKey) -> Result<(), F
     session.read(LOCK, &[&&*key.namespace, &key.player]).await.map(drop)
 }
 
-async fn documents(
+/// The rows of some players of a namespace, by the statement for one of them or for many.
+async fn rows_of(
     session: &mut Session,
+    [one, many]: [&str; 2],
     namespace: &str,
-    settled: bool,
     places: &HashMap<&str, usize>,
 ) -> Result<Vec<Row>, Failure> {
     let mut names: Vec<&str> = places.keys().copied().collect();
     if let [name] = names[..] {
-        return session.read(if settled { BOTH_ONE } else { LIVE_ONE }, &[&namespace, &name]).await;
+        return session.read(one, &[&namespace, &name]).await;
     }
     // In the order of the index.
     names.sort_unstable();
-    session.read(if settled { BOTH_MANY } else { LIVE_MANY }, &[&namespace, &names]).await
+    session.read(many, &[&namespace, &names]).await
 }
 
 fn stored(key: &PlayerKey, row: &Row, settled: bool) -> Result<Stored, Error> {
@@ -112,34 +108,18 @@ fn stored(key: &PlayerKey, row: &Row, settled: bool) -> Result<Stored, Error> {
 }
 
 async fn receipts(session: &mut Session, players: &[Load], answers: &mut [Loaded]) -> Result<(), Error> {
-    let asked: Vec<_> = players
-        .iter()
-        .enumerate()
-        .flat_map(|(player, load)| (0..load.receipts.len()).map(move |receipt| (player, receipt)))
-        .collect();
-    if asked.is_empty() {
-        return Ok(());
+    let mut groups: HashMap<&str, HashMap<&str, usize>> = HashMap::new();
+    for (at, load) in players.iter().enumerate().filter(|(_, load)| load.receipts) {
+        groups.entry(&*load.key.namespace).or_default().insert(load.key.player.as_str(), at);
     }
-    let column = |text: fn(&Load, usize) -> &str| -> Vec<&str> {
-        asked.iter().map(|(player, receipt)| text(&players[*player], *receipt)).collect()
-    };
-    let found = session
-        .read(
-            RECEIPTS,
-            &[
-                &column(|load, _| &load.key.player),
-                &column(|load, _| &load.key.namespace),
-                &column(|load, receipt| &load.receipts[receipt].source),
-                &column(|load, receipt| &load.receipts[receipt].kind),
-                &column(|load, receipt| &load.receipts[receipt].id),
-            ],
-        )
-        .await?;
-    for row in found {
-        let place: i64 = get(&row, 0, session)?;
-        // Ordinality counts from 1.
-        if let Some((player, receipt)) = usize::try_from(place - 1).ok().and_then(|at| asked.get(at)) {
-            answers[*player].receipts[*receipt] = true;
+    for (namespace, places) in groups {
+        for row in rows_of(session, [RECEIPTS_ONE, RECEIPTS_MANY], namespace, &places).await? {
+            let (player, page): (&str, &[u8]) = (get(&row, 0, session)?, get(&row, 1, session)?);
+            let Some(at) = places.get(player) else { continue };
+            let Loaded { stored, receipts } = &mut answers[*at];
+            if let Err(error) = rows::read_page(&players[*at].key, page, "receipt", receipts) {
+                *stored = Err(error);
+            }
         }
     }
     Ok(())

@@ -17,7 +17,6 @@ pub(super) fn without_document(write: &Write) -> Write {
         expected: write.expected,
         settled_changed: write.settled_changed,
         receipts: write.receipts.clone(),
-        unseen: write.unseen,
         orders: write.orders.clone(),
         lease: write.lease.clone(),
         results: write.results.clone(),
@@ -29,9 +28,6 @@ pub(super) fn without_document(write: &Write) -> Write {
 /// Compares and swaps one player, and stores what goes with it.
 pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -> Result<Written, Error> {
     let all = || -> rusqlite::Result<Written> {
-        if write.unseen && any_receipt(connection, write)? {
-            return Ok(Written::Conflict);
-        }
         if !swap(connection, write, encoded)? {
             return Ok(Written::Conflict);
         }
@@ -43,16 +39,6 @@ pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -
         Ok(rows::done(write))
     };
     all().map_err(|error| failure("player.commit", error))
-}
-
-/// Whether one of the receipts is there already.
-fn any_receipt(connection: &Connection, write: &Write) -> rusqlite::Result<bool> {
-    for receipt in &write.receipts {
-        if super::load::has_receipt(connection, &write.key, receipt)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn execute(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
@@ -90,17 +76,18 @@ fn settle(connection: &Connection, write: &Write, encoded: &Encoded) -> rusqlite
 fn receipts(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
     // Of the two statements, the one whose generation is not current inserts nothing.
     const INSERT: [&str; 2] = [
-        "INSERT INTO receipt_0 (player, namespace, source, kind, id, at) \
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6 FROM receipt_generation WHERE current = 0 ON CONFLICT DO NOTHING",
-        "INSERT INTO receipt_1 (player, namespace, source, kind, id, at) \
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6 FROM receipt_generation WHERE current = 1 ON CONFLICT DO NOTHING",
+        "INSERT INTO receipt_0 (player, namespace, revision, receipts) \
+         SELECT ?1, ?2, ?3, ?4 FROM receipt_generation WHERE current = 0",
+        "INSERT INTO receipt_1 (player, namespace, revision, receipts) \
+         SELECT ?1, ?2, ?3, ?4 FROM receipt_generation WHERE current = 1",
     ];
-    let key = &write.key;
-    for receipt in &write.receipts {
-        for sql in INSERT {
-            let (source, kind, id) = (&receipt.source, &receipt.kind, &receipt.id);
-            execute(connection, sql, (&key.player, &key.namespace, source, kind, id, write.at.millis()))?;
-        }
+    if write.receipts.is_empty() {
+        return Ok(());
+    }
+    let (key, page) = (&write.key, rows::page(&write.receipts));
+    let revision = rows::wide(write.expected.unwrap_or(0)) + 1;
+    for sql in INSERT {
+        execute(connection, sql, (&key.player, &key.namespace, revision, &page))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Reading players and the journal.
 
-use gauntlet_domain::{JournalEntry, JournalKind, ReceiptKey, Timestamp};
+use gauntlet_domain::{JournalEntry, JournalKind, Receipt, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{failure, value};
@@ -11,33 +11,43 @@ use crate::{
 
 const LOAD: &str = "player.load";
 
-const RECEIPT: &str = "SELECT EXISTS (SELECT 1 FROM receipt_0 WHERE player = ?1 AND namespace = ?2 \
-     AND source = ?3 AND kind = ?4 AND id = ?5) \
-     OR EXISTS (SELECT 1 FROM receipt_1 WHERE player = ?1 AND namespace = ?2 \
-     AND source = ?3 AND kind = ?4 AND id = ?5)";
+const RECEIPTS: [(&str, &str); 2] = [
+    ("receipt_0", "SELECT receipts FROM receipt_0 WHERE player = ?1 AND namespace = ?2"),
+    ("receipt_1", "SELECT receipts FROM receipt_1 WHERE player = ?1 AND namespace = ?2"),
+];
 
 /// Loads a player; the caller holds a transaction, so all of it is one snapshot.
 pub(super) fn load(connection: &Connection, load: &Load) -> Result<Loaded, Error> {
     let failed = |error| failure(LOAD, error);
     let key = &load.key;
     let stored = document(connection, key, load.settled).map_err(failed)?;
-    let receipts = load
-        .receipts
-        .iter()
-        .map(|receipt| has_receipt(connection, key, receipt))
-        .collect::<rusqlite::Result<_>>()
-        .map_err(failed)?;
-    Ok(Loaded { stored: stored.transpose(), receipts })
+    let mut receipts = Vec::new();
+    let mut stored = stored.transpose();
+    if load.receipts
+        && let Err(error) = read_receipts(connection, key, &mut receipts).map_err(failed)?
+    {
+        stored = Err(error);
+    }
+    Ok(Loaded { stored, receipts })
 }
 
-/// Whether an event was counted for the player.
-pub(super) fn has_receipt(
+/// Reads all pages of a player.
+fn read_receipts(
     connection: &Connection,
     key: &PlayerKey,
-    receipt: &ReceiptKey,
-) -> rusqlite::Result<bool> {
-    let params = (&key.player, &key.namespace, &receipt.source, &receipt.kind, &receipt.id);
-    value(connection, RECEIPT, params).map(|found| found == Some(true))
+    receipts: &mut Vec<Receipt>,
+) -> rusqlite::Result<Result<(), Error>> {
+    for (table, sql) in RECEIPTS {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut pages = statement.query((&key.player, &key.namespace))?;
+        while let Some(row) = pages.next()? {
+            let read = rows::read_page(key, row.get_ref(0)?.as_blob()?, table, receipts);
+            if read.is_err() {
+                return Ok(read);
+            }
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn document(

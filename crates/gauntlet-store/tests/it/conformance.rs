@@ -47,7 +47,8 @@ on_every_back_end! {
         calls_that_make_no_sense_are_rejected;
     receipts:
         are_seen_by_later_loads,
-        that_nobody_looked_for_conflict_when_they_are_there,
+        of_a_write_that_lost_are_not_stored,
+        that_are_damaged_are_an_error_of_their_player,
         live_through_one_rotation_and_not_two,
         rotate_once_a_day;
     grants:

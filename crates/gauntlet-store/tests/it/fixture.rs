@@ -66,6 +66,29 @@ impl Fixture {
         matches!(self.behind, Behind::Postgres(_))
     }
 
+    /// Replaces a player's pages of receipts of both generations. False: this store keeps no bytes
+    /// of them.
+    pub(crate) async fn plant_receipts(&self, player: &str, page: &[u8]) -> bool {
+        match &self.behind {
+            Behind::Memory(_) => return false,
+            Behind::Sqlite { path, .. } => {
+                let connection = rusqlite::Connection::open(path).expect("opens");
+                for generation in [0, 1] {
+                    let sql = format!("UPDATE receipt_{generation} SET receipts = ?2 WHERE player = ?1");
+                    connection.execute(&sql, (player, page)).expect("updates");
+                }
+            }
+            Behind::Postgres(database) => {
+                let client = database.client().await;
+                for generation in [0, 1] {
+                    let sql = format!("UPDATE receipt_{generation} SET receipts = $2 WHERE player = $1");
+                    client.execute(&sql, &[&player, &page]).await.expect("updates");
+                }
+            }
+        }
+        true
+    }
+
     /// Replaces the stored bytes of a player that has both parts.
     pub(crate) async fn plant(&self, key: &PlayerKey, live: &[u8], settled: &[u8]) {
         match &self.behind {

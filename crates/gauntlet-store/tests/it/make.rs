@@ -1,7 +1,8 @@
 //! Players, writes and grants to test with.
 
 use gauntlet_domain::{
-    GoalNumber, GoalState, GrantKey, GrantOrder, JournalEntry, JournalKind, Player, ReceiptKey, Timestamp,
+    GoalNumber, GoalState, GrantKey, GrantOrder, JournalEntry, JournalKind, Player, Receipt, ReceiptKey,
+    Timestamp,
     catalogue::{Reward, RewardKind},
     player::{CycleMark, Head},
 };
@@ -46,7 +47,6 @@ pub(crate) fn write(name: &str, expected: Option<u64>, player: Player) -> Write 
         settled_changed: player.has_settled(),
         player,
         receipts: Vec::new(),
-        unseen: false,
         orders: Vec::new(),
         lease: None,
         results: Vec::new(),
@@ -56,11 +56,12 @@ pub(crate) fn write(name: &str, expected: Option<u64>, player: Player) -> Write 
 }
 
 pub(crate) fn load(name: &str) -> Load {
-    Load { key: key(name), settled: true, receipts: Vec::new() }
+    Load { key: key(name), settled: true, receipts: false }
 }
 
-pub(crate) fn receipt(id: &str) -> ReceiptKey {
-    ReceiptKey { source: "platform".into(), kind: "login".into(), id: id.to_owned() }
+/// The receipt of an event with this id.
+pub(crate) fn receipt(id: &str) -> Receipt {
+    ReceiptKey { source: "platform".into(), kind: "login".into(), id: id.to_owned() }.receipt()
 }
 
 pub(crate) fn lease(owner: &str, until: i64) -> Lease {

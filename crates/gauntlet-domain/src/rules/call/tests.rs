@@ -110,7 +110,7 @@ fn goals_that_left_the_catalogue_are_kept_and_not_shown() {
     assert_eq!(world.player, before);
     let what = crate::rules::fixtures::kills(12.0, 0.0);
     let event = crate::rules::fixtures::event(what, world.now.plus_millis(1), "e");
-    crate::count_event(&mut world.player, &event, false, &context, &mut effects);
+    crate::count_event(&mut world.player, &event, &[], &context, &mut effects);
     let x = world.number("x");
     assert_eq!(world.player.goal(x), before.goal(x));
 }

@@ -102,12 +102,7 @@ enum State {
 }
 
 impl Work {
-    fn new(
-        direct: Arc<Direct>,
-        method: Method,
-        begun: Result<Instant, ApiError>,
-        body: Incoming,
-    ) -> Self {
+    fn new(direct: Arc<Direct>, method: Method, begun: Result<Instant, ApiError>, body: Incoming) -> Self {
         let (state, deadline) = match begun {
             Ok(deadline) => (State::Reads(method, Reading::new(body)), deadline),
             Err(error) => (State::Refused(error), Instant::now()),

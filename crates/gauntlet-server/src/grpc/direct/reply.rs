@@ -30,7 +30,8 @@ const OK: HeaderValue = HeaderValue::from_static("0");
 /// An empty message, and that all went well. The place is given back when it leaves.
 pub(super) fn accepted(place: Option<Kept>, replies: Option<&Replies>) -> Response {
     let reply = if place.is_some() { replies.map(Replies::begin) } else { None };
-    let mut response = Response::new(Body::new(Accepted { next: Next::Message, _place: place, _reply: reply }));
+    let mut response =
+        Response::new(Body::new(Accepted { next: Next::Message, _place: place, _reply: reply }));
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }

@@ -52,7 +52,7 @@ fn players(catalogue: &Catalogue) -> Vec<(Option<Player>, Timestamp)> {
     ] {
         let key = ReceiptKey { source: "s".into(), kind: "k".into(), id: id.into() };
         let event = Event { what, key, at: now() };
-        count_event(&mut player, &event, false, &context, &mut effects);
+        count_event(&mut player, &event, &[], &context, &mut effects);
         seen.push((Some(player.clone()), now()));
     }
     let claim = Command::BeginClaim { challenge: "a \"quoted\" one".into(), goal: "kills".into() };

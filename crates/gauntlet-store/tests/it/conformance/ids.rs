@@ -2,18 +2,14 @@ use gauntlet_store::{Error, GrantFilter, Load, PlayerKey, Store, Write};
 
 use crate::{
     fixture::Fixture,
-    make::{at, commit_one, create, done, lease, order, player, small, stored, write},
+    make::{at, commit_one, create, done, lease, order, player, receipt, small, stored, write},
 };
 
 /// A write that has the same text in every place that takes one.
 fn all_over(text: &str, mark: u64) -> Write {
     let mut new = write(text, None, player(mark));
     new.key = PlayerKey { player: text.to_owned(), namespace: text.into() };
-    new.receipts = vec![gauntlet_domain::ReceiptKey {
-        source: text.to_owned().into(),
-        kind: text.to_owned().into(),
-        id: text.to_owned(),
-    }];
+    new.receipts = vec![receipt(text)];
     let mut claim = order(1);
     text.clone_into(&mut claim.challenge_id);
     text.clone_into(&mut claim.goal_id);
@@ -44,13 +40,11 @@ pub(crate) async fn of_any_script_and_length_are_apart(fixture: &Fixture) {
     ];
     let batch: Vec<_> = texts.iter().zip(1..).map(|(text, mark)| all_over(text, mark)).collect();
     assert!(store.commit(&batch).await.expect("commits").iter().all(|written| *written == done(1)));
-    let asked: Vec<_> = batch
-        .iter()
-        .map(|write| Load { key: write.key.clone(), settled: true, receipts: write.receipts.clone() })
-        .collect();
+    let asked: Vec<_> =
+        batch.iter().map(|write| Load { key: write.key.clone(), settled: true, receipts: true }).collect();
     for (write, loaded) in batch.iter().zip(store.load(&asked).await.expect("loads")) {
         assert_eq!(loaded.stored.expect("readable").expect("there").player, write.player);
-        assert_eq!(loaded.receipts, [true]);
+        assert_eq!(loaded.receipts, write.receipts);
         let filter = GrantFilter { player: Some(write.key.clone()), state: None };
         let grants = store.list_grants(&filter, 10).await.expect("lists");
         assert_eq!(grants.len(), 1);
@@ -86,6 +80,6 @@ pub(crate) async fn with_a_zero_byte_do_no_harm(fixture: &Fixture) {
 
 async fn load_key(store: &dyn Store, text: &str) -> Result<bool, Error> {
     let key = PlayerKey { player: text.to_owned(), namespace: text.into() };
-    let mut loaded = store.load(&[Load { key, settled: true, receipts: Vec::new() }]).await?;
+    let mut loaded = store.load(&[Load { key, settled: true, receipts: false }]).await?;
     Ok(loaded.remove(0).stored.expect("readable").is_some())
 }

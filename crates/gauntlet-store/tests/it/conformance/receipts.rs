@@ -1,19 +1,27 @@
-use gauntlet_store::{Load, Store, Write, Written};
+use gauntlet_domain::Receipt;
+use gauntlet_store::{Error, Load, Store, Write, Written};
 
 use crate::{
     fixture::Fixture,
     make::{DAY, at, commit_one, create, done, load, load_one, receipt, small, write},
 };
 
-async fn counted(store: &dyn Store, name: &str, ids: &[&str]) -> Vec<bool> {
-    let receipts = ids.iter().map(|id| receipt(id)).collect();
-    load_one(store, Load { settled: false, receipts, ..load(name) }).await.receipts
+/// The receipts that have left a player's document, sorted.
+async fn left(store: &dyn Store, name: &str) -> Vec<Receipt> {
+    let mut receipts = load_one(store, Load { settled: false, receipts: true, ..load(name) }).await.receipts;
+    receipts.sort_unstable();
+    receipts
 }
 
-async fn count(store: &dyn Store, name: &str, revision: u64, id: &str) {
-    let mut event = write(name, Some(revision), small(revision));
-    event.receipts = vec![receipt(id)];
-    assert_eq!(commit_one(store, event).await, done(revision + 1));
+fn page(ids: &[&str]) -> Vec<Receipt> {
+    let mut page: Vec<Receipt> = ids.iter().map(|id| receipt(id)).collect();
+    page.sort_unstable();
+    page
+}
+
+/// A write with which these receipts leave the document.
+fn leaving(name: &str, revision: u64, ids: &[&str]) -> Write {
+    Write { receipts: page(ids), ..write(name, Some(revision), small(revision)) }
 }
 
 pub(crate) async fn are_seen_by_later_loads(fixture: &Fixture) {
@@ -21,64 +29,64 @@ pub(crate) async fn are_seen_by_later_loads(fixture: &Fixture) {
     for name in ["p", "q"] {
         create(store, name).await;
     }
-    count(store, "p", 1, "one").await;
-    count(store, "q", 1, "two").await;
+    let batch = [leaving("p", 1, &["one", "two"]), leaving("q", 1, &["three"])];
+    assert_eq!(store.commit(&batch).await.expect("commits"), [done(2), done(2)]);
+    assert_eq!(commit_one(store, leaving("p", 2, &["four"])).await, done(3));
     let other = fixture.other.as_ref();
-    assert_eq!(counted(other, "p", &["two", "one", "one"]).await, [false, true, true]);
-    assert_eq!(counted(other, "q", &["two", "one"]).await, [true, false]);
-    assert_eq!(counted(other, "nobody", &["one"]).await, [false]);
-    // Each part of the name counts.
-    let mut asked = vec![receipt("one"); 2];
-    asked[0].source = "elsewhere".into();
-    asked[1].kind = "logout".into();
-    let loaded = load_one(store, Load { receipts: asked, ..load("p") }).await;
-    assert_eq!(loaded.receipts, [false, false]);
-    // The same receipt again, alone and twice in a write, is no error.
-    let mut again = write("p", Some(2), small(3));
-    again.receipts = vec![receipt("one"), receipt("three"), receipt("three")];
-    assert_eq!(commit_one(store, again).await, done(3));
-    assert_eq!(counted(store, "p", &["one", "three"]).await, [true, true]);
+    assert_eq!(left(other, "p").await, page(&["one", "two", "four"]));
+    assert_eq!(left(other, "q").await, page(&["three"]));
+    assert_eq!(left(other, "nobody").await, []);
+    // Of those who ask for them only.
+    let asked = [Load { receipts: true, ..load("q") }, load("p")];
+    let loaded = store.load(&asked).await.expect("loads");
+    assert_eq!((loaded[0].receipts.len(), loaded[1].receipts.len()), (1, 0));
+    // A new player's, too.
+    let new = Write { expected: None, ..leaving("r", 1, &["five"]) };
+    assert_eq!(commit_one(store, new).await, done(1));
+    assert_eq!(left(other, "r").await, page(&["five"]));
 }
 
-pub(crate) async fn that_nobody_looked_for_conflict_when_they_are_there(fixture: &Fixture) {
+pub(crate) async fn of_a_write_that_lost_are_not_stored(fixture: &Fixture) {
     let store = fixture.dyn_store();
-    for name in ["p", "q", "r"] {
+    for name in ["p", "q"] {
         create(store, name).await;
-        count(store, name, 1, "one").await;
     }
-    let unseen = |name: &str, ids: &[&str]| Write {
-        receipts: ids.iter().map(|id| receipt(id)).collect(),
-        unseen: true,
-        ..write(name, Some(2), small(3))
-    };
-    // Each stands alone, and what somebody has looked for is taken as said.
-    let said = Write { unseen: false, ..unseen("r", &["one", "two"]) };
-    let new = Write { expected: None, ..unseen("s", &["one"]) };
-    let batch = [unseen("p", &["two", "one"]), unseen("q", &["two", "three"]), said, new];
-    let written = store.commit(&batch).await.expect("commits");
-    assert_eq!(written, [Written::Conflict, done(3), done(3), done(1)]);
-    assert_eq!(counted(store, "p", &["one", "two"]).await, [true, false]);
-    assert_eq!(counted(store, "q", &["one", "two", "three"]).await, [true; 3]);
-    assert_eq!(counted(store, "s", &["one"]).await, [true]);
-    // The generation before counts, too.
-    assert!(store.rotate_receipts(at(0)).await.expect("rotates"));
-    assert_eq!(commit_one(store, unseen("p", &["one"])).await, Written::Conflict);
-    assert_eq!(commit_one(store, unseen("p", &["two"])).await, done(3));
+    let batch = [leaving("p", 7, &["one"]), leaving("q", 1, &["two"])];
+    assert_eq!(store.commit(&batch).await.expect("commits"), [Written::Conflict, done(2)]);
+    assert_eq!(left(store, "p").await, []);
+    assert_eq!(left(store, "q").await, page(&["two"]));
+}
+
+pub(crate) async fn that_are_damaged_are_an_error_of_their_player(fixture: &Fixture) {
+    let store = fixture.dyn_store();
+    for name in ["p", "q"] {
+        create(store, name).await;
+        assert_eq!(commit_one(store, leaving(name, 1, &["one"])).await, done(2));
+    }
+    if !fixture.plant_receipts("p", &[1, 2, 3]).await {
+        return;
+    }
+    let asked = ["p", "q"].map(|name| Load { receipts: true, ..load(name) });
+    let loaded = store.load(&asked).await.expect("loads");
+    assert!(matches!(&loaded[0].stored, Err(Error::Corrupt { column: "receipts", .. })), "{:?}", loaded[0]);
+    assert!(loaded[1].stored.is_ok());
+    // Who does not need them is not hurt.
+    assert!(load_one(store, load("p")).await.stored.is_ok());
 }
 
 pub(crate) async fn live_through_one_rotation_and_not_two(fixture: &Fixture) {
     let store = fixture.dyn_store();
     create(store, "p").await;
     store.rotate_receipts(at(0)).await.expect("rotates");
-    count(store, "p", 1, "first").await;
+    assert_eq!(commit_one(store, leaving("p", 1, &["first"])).await, done(2));
     assert!(store.rotate_receipts(at(DAY)).await.expect("rotates"));
-    count(store, "p", 2, "second").await;
-    assert_eq!(counted(store, "p", &["first", "second"]).await, [true, true]);
+    assert_eq!(commit_one(store, leaving("p", 2, &["second"])).await, done(3));
+    assert_eq!(left(store, "p").await, page(&["first", "second"]));
     assert!(fixture.other.rotate_receipts(at(2 * DAY)).await.expect("rotates"));
-    count(store, "p", 3, "third").await;
-    assert_eq!(counted(store, "p", &["first", "second", "third"]).await, [false, true, true]);
+    assert_eq!(commit_one(store, leaving("p", 3, &["third"])).await, done(4));
+    assert_eq!(left(store, "p").await, page(&["second", "third"]));
     assert!(store.rotate_receipts(at(3 * DAY)).await.expect("rotates"));
-    assert_eq!(counted(store, "p", &["first", "second", "third"]).await, [false, false, true]);
+    assert_eq!(left(store, "p").await, page(&["third"]));
 }
 
 pub(crate) async fn rotate_once_a_day(fixture: &Fixture) {

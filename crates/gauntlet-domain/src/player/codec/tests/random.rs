@@ -3,7 +3,7 @@
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
-    ClaimState, GoalNumber, GoalState, Player, Status, Timestamp,
+    ClaimState, GoalNumber, GoalState, Player, Receipt, Status, Timestamp,
     player::{
         Baseline, CodecError, CycleMark, DayMark, EventMark, Head, PendingClaim, PreviousCycle, WRITE_IDS,
     },
@@ -122,13 +122,15 @@ fn claim() -> impl Strategy<Value = PendingClaim> {
 
 fn head() -> impl Strategy<Value = Head> {
     let ids = proptest::array::uniform::<_, WRITE_IDS>(any::<u64>());
-    (number(), number(), any::<u64>(), ids, vec(claim(), 0..4)).prop_map(
-        |(epoch, catalogue_version, journal_sequence, write_ids, claims)| Head {
+    let receipts = vec(any::<u64>().prop_map(Receipt), 0..20);
+    (number(), number(), any::<u64>(), ids, vec(claim(), 0..4), receipts).prop_map(
+        |(epoch, catalogue_version, journal_sequence, write_ids, claims, receipts)| Head {
             epoch,
             catalogue_version,
             journal_sequence,
             write_ids,
             claims,
+            receipts,
         },
     )
 }

@@ -170,7 +170,7 @@ fn a_seen_event_still_counts_where_nothing_adds_up() {
     // The receipt says that `i` took it; `a` may be new to it.
     let mut world = World::active(vec![goal("a"), goal_of("i", INCREMENT, EventSource::Statistic, 100)]);
     let stat = world.make(kills(7.0, 2.0), world.now);
-    world.receipts.insert(stat.key.clone());
+    world.pages.push(stat.key.receipt());
     assert_eq!(world.event(&stat), Counted);
     assert_eq!((world.progress("a"), world.progress("i")), ((7, InProgress), (0, NotStarted)));
 }

@@ -16,14 +16,14 @@ fn receipts_are_for_events_that_added_up() {
     ]);
     let stat = world.make(kills(4.0, 1.0), world.now);
     world.event(&stat);
-    assert!(world.receipts.contains(&stat.key));
+    assert!(world.has_receipt(&stat));
     let login = world.make(EventWhat::Login, world.now);
     world.event(&login);
-    assert!(world.receipts.contains(&login.key));
+    assert!(world.has_receipt(&login));
     // A decrease shows on `a` and adds nothing.
     world.wait(1);
     assert_eq!(world.kills(3.0, -1.0), EventOutcome::Counted);
-    assert_eq!(world.receipts.len(), 2);
+    assert_eq!(world.receipts(), 2);
 }
 
 #[test]
