@@ -126,6 +126,23 @@ impl SqliteStore {
         operation: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.read_one(operation, |connection| {
+            let failed = |error| connection::failure(operation, error);
+            // Readers are used by one at a time.
+            let transaction = connection.unchecked_transaction().map_err(failed)?;
+            let answer = read(&transaction);
+            let finished = transaction.finish().map_err(failed);
+            let answer = answer?;
+            finished.map(|()| answer)
+        })
+    }
+
+    /// Reads by one statement, which needs no transaction around it.
+    fn read_one<T>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let asked = Instant::now();
         let mut guard = self.reader();
         let started = Instant::now();
@@ -133,13 +150,9 @@ impl SqliteStore {
         let Some(connection) = guard.as_mut() else {
             return Err(Error::Unavailable { operation, source: Closed.into() });
         };
-        let failed = |error| connection::failure(operation, error);
-        let transaction = connection.transaction().map_err(failed)?;
-        let answer = read(&transaction);
-        let finished = transaction.finish().map_err(failed);
+        let answer = read(connection);
         self.meter.statement(operation, started.elapsed());
-        let answer = answer?;
-        finished.map(|()| answer)
+        answer
     }
 
     fn reader(&self) -> MutexGuard<'_, Option<Connection>> {
@@ -185,6 +198,12 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+        if let [load] = players
+            && !load.receipts
+        {
+            let loaded = self.read_one("player.load", |connection| load::document_only(connection, load));
+            return loaded.map(|loaded| vec![loaded]);
+        }
         let mut answers = Vec::with_capacity(players.len());
         for (at, step) in players.chunks(LOAD_STEP).enumerate() {
             if at > 0 {

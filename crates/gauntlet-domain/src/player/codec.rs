@@ -80,12 +80,12 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
     if !head.claims.is_empty() {
         section(&mut out, SECTION_CLAIMS, |out| put_claims(out, &head.claims));
     }
-    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     if !head.receipts.is_empty() {
         section(&mut out, SECTION_RECEIPTS, |out| {
             out.extend(head.receipts.iter().flat_map(|receipt| receipt.0.to_le_bytes()));
         });
     }
+    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }

@@ -302,7 +302,10 @@ impl Worker {
                     group.answer(answers);
                     let receipts = match source {
                         Source::Memory => None,
-                        Source::Store(receipts) => receipts,
+                        // Nothing can have left a document that did not exist.
+                        Source::Store(receipts) => {
+                            receipts.or_else(|| write.expected.is_none().then(Vec::new))
+                        }
                     };
                     let stored = Stored { revision: *revision, player: write.player };
                     self.memory.keep(write.key, stored, receipts, &write.receipts);

@@ -3,7 +3,7 @@
 use gauntlet_domain::{JournalEntry, JournalKind, Receipt, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::connection::{failure, value};
+use super::connection::failure;
 use crate::{
     contract::{Error, JournalRow, Load, Loaded, PlayerKey, Stored},
     rows::{self, BadValue},
@@ -50,28 +50,29 @@ fn read_receipts(
     Ok(Ok(()))
 }
 
+/// Loads a player by one statement, which is a snapshot by itself. The receipts need others.
+pub(super) fn document_only(connection: &Connection, load: &Load) -> Result<Loaded, Error> {
+    let stored = document(connection, &load.key, load.settled).map_err(|error| failure(LOAD, error))?;
+    Ok(Loaded { stored: stored.transpose(), receipts: Vec::new() })
+}
+
 fn document(
     connection: &Connection,
     key: &PlayerKey,
     settled: bool,
 ) -> rusqlite::Result<Option<Result<Stored, Error>>> {
-    let params = (&key.player, &key.namespace);
-    let bytes = if settled {
-        value::<Vec<u8>>(
-            connection,
-            "SELECT settled FROM settled WHERE player = ?1 AND namespace = ?2",
-            params,
-        )?
-    } else {
-        None
-    };
+    const LIVE: &str = "SELECT revision, live FROM player WHERE player = ?1 AND namespace = ?2";
+    const BOTH: &str = "SELECT revision, live, \
+         (SELECT settled FROM settled WHERE player = ?1 AND namespace = ?2) \
+         FROM player WHERE player = ?1 AND namespace = ?2";
     connection
-        .prepare_cached("SELECT revision, live FROM player WHERE player = ?1 AND namespace = ?2")?
-        .query_row(params, |row| {
+        .prepare_cached(if settled { BOTH } else { LIVE })?
+        .query_row((&key.player, &key.namespace), |row| {
             let revision = row.get(0)?;
             // Decoded where SQLite has it.
             let live = row.get_ref(1)?.as_blob()?;
-            Ok(rows::decode(key, revision, live, settled.then_some(bytes.as_deref())))
+            let settled = if settled { Some(row.get_ref(2)?.as_blob_or_null()?) } else { None };
+            Ok(rows::decode(key, revision, live, settled))
         })
         .optional()
 }

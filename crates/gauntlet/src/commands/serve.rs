@@ -19,7 +19,7 @@ use crate::{
     cli::ServeArgs,
     export, logging,
     output::{Failure, chain},
-    settings::{Platform, Refused, ServeSettings, Sign, StoreChoice, one_process, profiles, sign_in},
+    settings::{Platform, Refused, ServeSettings, Sign, one_process, profiles, sign_in},
 };
 
 /// Least time between two fetches of the key set that tokens with unknown keys cause. A key that
@@ -144,7 +144,7 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         recovery_interval: settings.recovery_interval,
         journal_retention: settings.journal_retention,
         drain_delay: settings.drain_delay,
-        limits: limits(&settings.store.choice),
+        limits: Limits::default(),
         admission: settings.admission,
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
         profiles: settings.profiles,
@@ -171,14 +171,6 @@ fn jwt(settings: &ServeSettings) -> JwtOptions {
         max_age: security.max_age,
         min_refresh: MIN_REFRESH,
         start_wait: KEYS_WAIT,
-    }
-}
-
-/// SQLite has one writer: a second shard would only wait for it.
-fn limits(store: &StoreChoice) -> Limits {
-    match store {
-        StoreChoice::Sqlite(_) => Limits { shards: 1, ..Limits::default() },
-        StoreChoice::Postgres(_) => Limits::default(),
     }
 }
 

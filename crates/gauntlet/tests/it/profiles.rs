@@ -251,15 +251,18 @@ fn tasks_and_waits_are_listed() {
 
     let (status, tasks) = json(&server, "/debug/tasks");
     assert_eq!(status, 200, "{tasks}");
-    for (kind, at) in [("shard", "operations to come"), ("http", "a connection"), ("recovery", "")] {
+    for (kind, count, at) in
+        [("shard", 2, "operations to come"), ("http", 1, "a connection"), ("recovery", 1, "")]
+    {
         let kind = &tasks["kinds"][kind];
-        assert_eq!(kind["tasks"], 1, "{tasks:#}");
-        assert!(at.is_empty() || kind["at"][at] == 1, "{tasks:#}");
+        assert_eq!(kind["tasks"], count, "{tasks:#}");
+        assert!(at.is_empty() || kind["at"][at] == count, "{tasks:#}");
     }
     let listed = tasks["tasks"].as_array().expect("tasks");
-    let shard = listed.iter().find(|task| task["kind"] == "shard").expect("the shard");
-    assert!(shard["polls"].as_u64() > Some(1) && shard["busy_seconds"].as_f64() > Some(0.0), "{shard:#}");
-    assert_eq!(tasks["queues"]["shards"].as_array().map(Vec::len), Some(1), "{tasks:#}");
+    for shard in listed.iter().filter(|task| task["kind"] == "shard") {
+        assert!(shard["polls"].as_u64() > Some(0) && shard["busy_seconds"].as_f64() > Some(0.0), "{shard:#}");
+    }
+    assert_eq!(tasks["queues"]["shards"].as_array().map(Vec::len), Some(2), "{tasks:#}");
     assert!(tasks["runtime"]["unlisted_tasks"].as_u64() > Some(0), "this connection is one: {tasks:#}");
     server.stop();
 }
