@@ -236,6 +236,11 @@ async fn every_face_has_its_spans_and_callers_decide() {
     assert_eq!((messages.len(), traces.len()), (3, 3), "each message is a trace of its own");
 }
 
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_collector_costs_spans_and_one_line_of_the_log() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -250,19 +255,37 @@ async fn a_dead_collector_costs_spans_and_one_line_of_the_log() {
     );
     let read = || fs::read_to_string(&log).expect("a log");
     let lost = |log: &String| log.matches("spans cannot be exported").count();
+    // Beside one without traces: whatever else the machine does, both feel it.
+    let plain_folder = tempfile::tempdir().expect("a folder");
+    let plain = Process::start(&sqlite(&plain_folder), &[]);
+    let timed = |server: &Process| {
+        let asked = Instant::now();
+        assert_eq!(get(&server.http, "/v1/challenges", &[]), 200);
+        asked.elapsed()
+    };
+    let (mut with, mut without) = (Vec::new(), Vec::new());
     until(
         async || {
             for _ in 0..50 {
-                assert_eq!(get(&server.http, "/v1/challenges", &[]), 200);
+                with.push(timed(&server));
+                without.push(timed(&plain));
             }
             read()
         },
         |log| lost(log) > 0,
     )
     .await;
-    let asked = Instant::now();
-    server.stop();
-    assert!(asked.elapsed() < Duration::from_secs(30), "the last spans are given up");
+    let (with, without) = (median(with), median(without));
+    let limit = 2 * without + Duration::from_millis(2);
+    assert!(with < limit, "nobody waits for the collector: {with:?}, without traces {without:?}");
+    let stopped = |server: Process| {
+        let asked = Instant::now();
+        server.stop();
+        asked.elapsed()
+    };
+    let (with, without) = (stopped(server), stopped(plain));
+    // Two seconds are given to the last spans; the rest is for a busy machine.
+    assert!(with < without + Duration::from_secs(5), "the last spans are given up: {with:?}, {without:?}");
     let log = until(async || read(), |log| log.contains(r#""message":"stopped""#)).await;
     assert_eq!(lost(&log), 1, "once an outage: {log}");
 }
