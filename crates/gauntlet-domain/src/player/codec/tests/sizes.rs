@@ -45,6 +45,7 @@ fn player(goals: u32, events: usize, seed: u64) -> Player {
         journal_sequence: 4321,
         write_ids: std::array::from_fn(|_| random.u64(..)),
         claims: Vec::new(),
+        kept: Vec::new(),
     };
     Player::from_parts(head, live, Some(Vec::new()))
 }
