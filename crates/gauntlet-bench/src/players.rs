@@ -53,6 +53,7 @@ fn initialized(catalogue: &Catalogue, number: u32, now: Timestamp) -> Result<Wri
         lease: None,
         results: Vec::new(),
         journal: effects.journal,
+        due: gauntlet_store::Due::Keep,
         at: now,
     })
 }

@@ -11,14 +11,14 @@ mod names;
 pub mod parse;
 mod write;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use chrono_tz::Tz;
-
+use crate::cycle::{Calendar, Cycles};
 pub use definition::{
     ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
-    Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+    Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
 };
+
 pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
 pub use parse::{Fault, Faults, parse};
 pub use write::to_json;
@@ -69,6 +69,10 @@ pub struct Goal {
     pub trigger: Trigger,
     /// The goals of [`GoalDefinition::prerequisites`].
     pub prerequisites: Vec<GoalIndex>,
+    /// How its cycles follow each other.
+    pub cycles: Cycles,
+    /// What happens at the end of a cycle.
+    pub on_expiry: OnExpiry,
 }
 
 impl Goal {
@@ -82,6 +86,23 @@ impl Goal {
     #[must_use]
     pub const fn target(&self) -> i32 {
         self.definition.requirement.target_value
+    }
+
+    /// Whether a claimed goal opens again in a later cycle.
+    #[must_use]
+    pub const fn reopens(&self) -> bool {
+        self.on_expiry.allow_reselection && !matches!(self.cycles, Cycles::One)
+    }
+
+    /// What becomes of a completion that was not claimed when its cycle ends; [`Unclaimed::Forfeit`]
+    /// also where nothing is lost then.
+    #[must_use]
+    pub const fn unclaimed(&self) -> Unclaimed {
+        if self.on_expiry.reset_progress && !matches!(self.cycles, Cycles::One) {
+            self.definition.unclaimed
+        } else {
+            Unclaimed::Forfeit
+        }
     }
 }
 
@@ -123,8 +144,12 @@ pub struct Catalogue {
     login_adds_up: bool,
     /// Goals that every player gets.
     defaults: Vec<GoalIndex>,
-    /// Time zones of daily goals, in the order of the goals; equal ones that follow each other once.
-    daily_zones: Vec<Tz>,
+    /// The boundaries of global cycles, each different one once.
+    calendars: Vec<Arc<Calendar>>,
+    /// Some goal has cycles of each player's own.
+    per_user: bool,
+    /// Some goal grants unclaimed rewards by itself.
+    grants_unclaimed: bool,
 }
 
 impl Catalogue {
@@ -149,7 +174,9 @@ impl Catalogue {
             login_used: false,
             login_adds_up: false,
             defaults: Vec::new(),
-            daily_zones: Vec::new(),
+            calendars: Vec::new(),
+            per_user: false,
+            grants_unclaimed: false,
         };
         for challenge in definition.challenges {
             let index = ChallengeIndex(index_u32(catalogue.challenges.len()));
@@ -196,11 +223,15 @@ impl Catalogue {
         if definition.default_assigned {
             self.defaults.push(index);
         }
-        if definition.kind == GoalKind::Daily && self.daily_zones.last() != Some(&definition.time_zone) {
-            self.daily_zones.push(definition.time_zone);
-        }
+        let calendars = &mut self.calendars;
+        let cycles = Cycles::of(&definition, |made| shared(calendars, made));
+        self.per_user |= matches!(cycles, Cycles::PerUser { .. });
+        let on_expiry = definition.on_expiry();
         self.goal_by_id.insert(definition.id.clone(), index);
-        self.goals.push(Goal { definition, number, challenge, trigger, prerequisites: Vec::new() });
+        let prerequisites = Vec::new();
+        let goal = Goal { definition, number, challenge, trigger, prerequisites, cycles, on_expiry };
+        self.grants_unclaimed |= goal.unclaimed() == Unclaimed::Grant;
+        self.goals.push(goal);
     }
 
     fn link_prerequisites(&mut self) {
@@ -297,11 +328,22 @@ impl Catalogue {
         &self.defaults
     }
 
-    /// The time zones of daily goals, in the order of the goals; equal ones that follow each other
-    /// once.
+    /// The boundaries of global cycles, each different one once.
     #[must_use]
-    pub fn daily_zones(&self) -> &[Tz] {
-        &self.daily_zones
+    pub fn calendars(&self) -> &[Arc<Calendar>] {
+        &self.calendars
+    }
+
+    /// Whether some goal has cycles of each player's own.
+    #[must_use]
+    pub const fn has_per_user_cycles(&self) -> bool {
+        self.per_user
+    }
+
+    /// Whether some goal grants unclaimed rewards by itself.
+    #[must_use]
+    pub const fn grants_unclaimed(&self) -> bool {
+        self.grants_unclaimed
     }
 
     /// Whether any goal counts logins.
@@ -318,6 +360,17 @@ impl Catalogue {
             Trigger::Stat(stat) => self.stat_adds_up[stat.0 as usize],
         }
     }
+}
+
+/// The calendar of an earlier goal with the same boundaries, or this one. The newest are looked at
+/// first: goals that share one stand together.
+fn shared(calendars: &mut Vec<Arc<Calendar>>, made: Calendar) -> Arc<Calendar> {
+    if let Some(known) = calendars.iter().rev().find(|known| ***known == made) {
+        return Arc::clone(known);
+    }
+    let made = Arc::new(made);
+    calendars.push(Arc::clone(&made));
+    made
 }
 
 /// Catalogues are limited far below this by the size of the file.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{GoalNumber, Timestamp, catalogue::Reward};
+use crate::{GoalNumber, Timestamp, catalogue::Reward, player::CycleMark};
 
 /// Everything beside the document that one operation writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,6 +102,9 @@ pub struct JournalEntry {
     pub kind: JournalKind,
     /// To which goals; never empty.
     pub goals: Vec<GoalNumber>,
+    /// In which cycle of each goal, in the order of `goals`; empty in rows of a release that did
+    /// not write it.
+    pub cycles: Vec<CycleMark>,
 }
 
 /// What a journal row tells.

@@ -13,6 +13,8 @@
 //! | **assignment** | a goal that the player has; it is *active* while events count for it |
 //! | **progress** | what is shown against the target |
 //! | **cycle** | the span of time in which a goal can be done and claimed once ([`cycle`]) |
+//! | **rollover** | going over to the next cycle when one has ended; it comes first on every touch |
+//! | **history** | what became of goals in cycles that have ended ([`history`]) |
 //! | **event** | a login or a changed statistic that the game platform reports ([`Event`]) |
 //! | **claim** | a player asking for the reward of a completed goal |
 //! | **grant** | the order to the outside platform to hand a reward out, with a natural key ([`GrantKey`]) |
@@ -38,7 +40,7 @@ pub use effects::{Effects, GrantEnd, GrantKey, GrantOrder, GrantResult, JournalE
 pub use player::{ClaimState, GoalState, Player, Status};
 pub use receipt::{PAGE, Receipt, ReceiptKey};
 pub use rules::{
-    Command, Context, Event, EventOutcome, EventWhat, GoalView, Refusal, Reply, count_event, decide,
-    needs_receipts, view_goal,
+    Command, Context, Event, EventOutcome, EventWhat, GoalView, Refusal, Reply, count_event, decide, due,
+    history, needs_receipts, view_goal,
 };
 pub use time::{ParseTimeError, Timestamp};

@@ -8,7 +8,7 @@ mod codec;
 
 pub use codec::{CodecError, FORMAT};
 
-use crate::{Catalogue, GoalNumber, Receipt, Timestamp, catalogue::GoalKind};
+use crate::{Catalogue, Context, Goal, GoalNumber, Receipt, Timestamp, catalogue::Unclaimed};
 
 /// How many write ids a document remembers.
 pub const WRITE_IDS: usize = 4;
@@ -46,6 +46,8 @@ pub struct Head {
     /// The newest events that added to a goal, oldest first; all older ones are in pages of the
     /// store.
     pub receipts: Vec<Receipt>,
+    /// Completions of cycles that have ended, which can still be claimed or are going to be granted.
+    pub kept: Vec<KeptReward>,
 }
 
 impl Head {
@@ -73,6 +75,17 @@ pub struct PendingClaim {
     pub claimed_at: Timestamp,
     /// What is known of the grant.
     pub state: ClaimState,
+}
+
+/// A completion that outlives its cycle: the goal's policy for unclaimed rewards is not to lose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptReward {
+    /// The goal.
+    pub goal: GoalNumber,
+    /// The cycle in which it was completed; its end has passed.
+    pub cycle: CycleMark,
+    /// When the target was first reached, in whole seconds.
+    pub completed_at: Option<Timestamp>,
 }
 
 /// What is known of a claim's grant.
@@ -159,6 +172,8 @@ pub struct GoalState {
     /// The cycle before this one, kept for late events and for telling a lost completion from
     /// none.
     pub previous: Option<PreviousCycle>,
+    /// What late events need to know of that cycle beside it, until none can come any more.
+    pub late: Option<Box<LateState>>,
 }
 
 /// The place of an event in the order of all events: by time, ties by id (as a hash).
@@ -216,6 +231,15 @@ pub struct PreviousCycle {
     pub completed_at: Option<Timestamp>,
 }
 
+/// What a cycle that has ended knew of its events.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LateState {
+    /// The newest event that was applied.
+    pub applied: Option<EventMark>,
+    /// For relative goals: where the cycle began.
+    pub baseline: Option<Baseline>,
+}
+
 impl GoalState {
     /// A goal that was never active.
     #[must_use]
@@ -233,6 +257,7 @@ impl GoalState {
             days: None,
             baseline: None,
             previous: None,
+            late: None,
         }
     }
 
@@ -331,10 +356,18 @@ impl Player {
     }
 
     /// Prepares the document for being written: remembers the write and the catalogue that it
-    /// was made with.
-    pub fn stamp(&mut self, write_id: u64, catalogue: &Catalogue) {
+    /// was made with, and forgets what only events that can no longer come would need.
+    pub fn stamp(&mut self, write_id: u64, context: &Context<'_>) {
         self.head.push_write(write_id);
-        self.head.catalogue_version = self.head.catalogue_version.max(catalogue.version());
+        self.head.catalogue_version = self.head.catalogue_version.max(context.catalogue.version());
+        // Twice the window, so that a clock that steps back finds what it needs.
+        let oldest = context.now.plus_millis(context.late_window_ms.saturating_mul(-2));
+        for goal in &mut self.live {
+            let ended = goal.previous.and_then(|previous| previous.cycle.end);
+            if goal.late.is_some() && ended.is_none_or(|ended| ended < oldest) {
+                goal.late = None;
+            }
+        }
     }
 
     /// Whether the claim of what the goal shows now is being granted: until that ends, nothing
@@ -361,6 +394,9 @@ impl Player {
         self.live = live;
         self.live.sort_by_key(|goal| goal.number);
         let mut resting = resting;
+        for goal in &mut resting {
+            goal.late = None;
+        }
         resting.sort_by_key(|goal| goal.number);
         self.settled = Some(resting);
         self.head.claims = claims;
@@ -409,22 +445,16 @@ fn find(goals: &[GoalState], number: GoalNumber) -> Option<&GoalState> {
 }
 
 /// Whether no event can touch the goal before a player or an admin does: it is inactive, or
-/// claimed for good. A goal with a claim under way stays live.
+/// claimed for good. A goal with a claim under way stays live, and so does one whose reward will be
+/// granted by itself: what has to be done when is told by the live part alone.
 fn is_settled(goal: &GoalState, claims: &[PendingClaim], catalogue: &Catalogue) -> bool {
     if claims.iter().any(|claim| claim.goal == goal.number) {
         return false;
     }
-    !goal.active || (goal.status == Status::Claimed && !reopens(goal.number, catalogue))
-}
-
-/// Whether a claimed goal opens again in a later cycle.
-fn reopens(number: GoalNumber, catalogue: &Catalogue) -> bool {
-    catalogue.find_number(number).is_some_and(|index| {
-        let definition = &catalogue.goal(index).definition;
-        definition.kind == GoalKind::Daily
-            || definition
-                .rotation
-                .as_ref()
-                .is_some_and(|rotation| rotation.enabled && rotation.on_expiry.allow_reselection)
-    })
+    let known = catalogue.find_number(goal.number).map(|index| catalogue.goal(index));
+    if goal.status == Status::Completed && known.is_some_and(|known| known.unclaimed() == Unclaimed::Grant) {
+        // Its reward will be granted at the end of the cycle, whoever looks.
+        return false;
+    }
+    !goal.active || (goal.status == Status::Claimed && !known.is_some_and(Goal::reopens))
 }

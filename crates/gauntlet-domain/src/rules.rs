@@ -4,8 +4,10 @@ mod assign;
 mod call;
 mod claim;
 mod event;
+pub mod history;
 mod rollover;
 mod select;
+mod unclaimed;
 mod view;
 
 #[cfg(test)]
@@ -15,4 +17,5 @@ mod properties;
 
 pub use call::{Command, Context, Refusal, Reply, decide};
 pub use event::{Event, EventOutcome, EventWhat, count_event, needs_receipts};
+pub use unclaimed::due;
 pub use view::{GoalView, view_goal};

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod browse;
+mod history;
 mod messages;
 mod rotation;
 
@@ -174,17 +175,45 @@ impl Api {
         Ok(messages::claimed(&claimed))
     }
 
-    /// How a challenge rotates.
+    /// How a challenge rotates. The store is asked only where each player has cycles of their own.
     ///
     /// # Errors
-    /// An unknown challenge.
-    pub fn rotation_status(
+    /// An unknown challenge, or a store that does not answer.
+    pub async fn rotation_status(
         &self,
+        caller: &Caller,
         request: &proto::GetRotationStatusRequest,
     ) -> Result<proto::GetRotationStatusResponse, ApiError> {
         let catalogue = self.core.catalogue();
         let challenge = find_challenge(&catalogue, &request.challenge_id)?;
-        Ok(rotation::status(&catalogue, challenge))
+        let stored = if rotation::is_personal(&catalogue, challenge) {
+            enter()?;
+            self.core.read(self.key(caller)).await?
+        } else {
+            None
+        };
+        let player = stored.as_ref().map(|stored| &stored.player);
+        Ok(rotation::status(&catalogue, challenge, player, self.core.now()))
+    }
+
+    /// What became of a challenge's goals in cycles that have ended, those that ended last first.
+    ///
+    /// # Errors
+    /// An unknown challenge, a page that does not exist, or a store that does not answer.
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        request: &proto::GetChallengeHistoryRequest,
+    ) -> Result<proto::GetChallengeHistoryResponse, ApiError> {
+        let catalogue = self.core.catalogue();
+        let challenge = find_challenge(&catalogue, &request.challenge_id)?;
+        let page = history::Page::of(request.page_size, &request.page_token)?;
+        enter()?;
+        let key = self.key(caller);
+        let stored = self.core.read(key.clone()).await?;
+        let entries = if stored.is_some() { history::read(&self.core, &key).await? } else { Vec::new() };
+        let player = stored.as_ref().map(|stored| &stored.player);
+        Ok(history::page(&catalogue, challenge, &entries, player, page, self.core.now()))
     }
 
     /// Whether the service can do its work: `healthy` when the database answers.

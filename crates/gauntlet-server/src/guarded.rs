@@ -183,6 +183,26 @@ impl Store for GuardedStore {
         self.reads.run("journal.read", self.store.journal(player, after, limit)).await
     }
 
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        self.reads.run("journal.read", self.store.journal_before(player, before, limit)).await
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        let taken = self.store.take_due_players(namespace, now, again, limit);
+        self.writes.run("player.take_due", taken).await
+    }
+
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
         self.writes.run("journal.prune", self.store.prune_journal(before)).await
     }

@@ -52,6 +52,7 @@ mod paths {
     pub(super) const INITIALIZE: &str = "/v1/challenges/initialize";
     pub(super) const CHALLENGE: &str = "/v1/challenges/{challenge_id}";
     pub(super) const ROTATION: &str = "/v1/challenges/{challenge_id}/rotation";
+    pub(super) const HISTORY: &str = "/v1/challenges/{challenge_id}/history";
     pub(super) const BATCH_SELECT: &str = "/v1/challenges/{challenge_id}/goals/batch-select";
     pub(super) const RANDOM_SELECT: &str = "/v1/challenges/{challenge_id}/goals/random-select";
     pub(super) const ACTIVE: &str = "/v1/challenges/{challenge_id}/goals/{goal_id}/active";
@@ -107,15 +108,17 @@ pub(crate) fn api_gate(face: &FaceState, base_path: &str) -> Gate {
 }
 
 /// Every operation of the player API.
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 9] {
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 10] {
     use paths::{
-        ACTIVE, BATCH_SELECT, CHALLENGE, CHALLENGES, CLAIM, HEALTH, INITIALIZE, RANDOM_SELECT, ROTATION,
+        ACTIVE, BATCH_SELECT, CHALLENGE, CHALLENGES, CLAIM, HEALTH, HISTORY, INITIALIZE, RANDOM_SELECT,
+        ROTATION,
     };
     [
         (CHALLENGES, get(handlers::challenges)),
         (INITIALIZE, post(handlers::initialize)),
         (CHALLENGE, get(handlers::challenge)),
         (ROTATION, get(handlers::rotation)),
+        (HISTORY, get(handlers::history)),
         (BATCH_SELECT, post(handlers::batch_select)),
         (RANDOM_SELECT, post(handlers::random_select)),
         (ACTIVE, put(handlers::set_goal_active)),

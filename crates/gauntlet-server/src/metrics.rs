@@ -198,6 +198,7 @@ pub struct Metrics {
     grant_attempts: Family<AttemptLabels, Counter>,
     grants_ended: Family<EndLabels, Counter>,
     grants_held_back: Family<HeldBackLabels, Counter>,
+    unclaimed_granted: Counter,
     grant_seconds: Family<AdapterLabel, Histogram, fn() -> Histogram>,
     pending_grants: Gauge,
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
@@ -247,6 +248,7 @@ impl Metrics {
             grant_attempts: Family::default(),
             grants_ended: Family::default(),
             grants_held_back: Family::default(),
+            unclaimed_granted: Counter::default(),
             grant_seconds: Family::new_with_constructor(histograms),
             pending_grants: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
@@ -274,6 +276,7 @@ impl Metrics {
         table::GRANT_ATTEMPTS.register(r, self.grant_attempts.clone());
         table::GRANTS_ENDED.register(r, self.grants_ended.clone());
         table::GRANTS_HELD_BACK.register(r, self.grants_held_back.clone());
+        table::UNCLAIMED_GRANTED.register(r, self.unclaimed_granted.clone());
         table::GRANT_DURATION.register(r, self.grant_seconds.clone());
         table::GRANTS_PENDING.register(r, self.pending_grants.clone());
         table::GRANTS_OLDEST.register(r, self.oldest_pending_seconds.clone());
@@ -393,6 +396,11 @@ impl Metrics {
     /// Calls to the reward platform were put off without a call.
     pub fn grants_held_back(&self, adapter: &'static str, cause: &'static str, count: u32) {
         self.grants_held_back.get_or_create(&HeldBackLabels { adapter, cause }).inc_by(count.into());
+    }
+
+    /// A reward was ordered that nobody had claimed when its cycle ended.
+    pub fn unclaimed_granted(&self) {
+        self.unclaimed_granted.inc();
     }
 
     /// Grants that are being sent, and the age of the oldest.

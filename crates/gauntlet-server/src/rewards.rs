@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::{FutureExt, future::Shared};
 use gauntlet_domain::{
-    ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Refusal, Reply, Status, Timestamp,
-    catalogue::Reward, view_goal,
+    ClaimState, Command, GrantEnd, GrantKey, GrantOrder, Player, Refusal, Reply, Status, Timestamp,
+    catalogue::Reward,
 };
 use gauntlet_store::{
     Grant, GrantId, GrantState, PlayerKey, Retry,
@@ -37,6 +37,7 @@ mod governor;
 mod judge;
 mod log;
 mod policy;
+mod unclaimed;
 mod webhook;
 mod worker;
 
@@ -175,21 +176,20 @@ impl Rewards {
     /// Waits a moment for a grant that another replica, or this one before a restart, is sending.
     async fn join_elsewhere(&self, player: PlayerKey, goal: String, key: &GrantKey) -> ClaimResult {
         at("another sender");
+        let mut asked_at = None;
         for pause in JOIN_POLLS {
             tokio::time::sleep(pause).await;
             let Some(stored) = self.core.read(player.clone()).await? else { break };
             let claim = stored.player.claim(key.goal, key.cycle);
+            asked_at = claim.map(|claim| claim.claimed_at).or(asked_at);
             if claim.is_some_and(|claim| claim.state == ClaimState::Pending) {
                 continue;
             }
             let catalogue = self.core.catalogue();
             let Some(index) = catalogue.find_goal(&goal) else { break };
-            let view = view_goal(Some(&stored.player), &catalogue, index, self.core.now());
-            if view.status != Status::Claimed {
-                break;
-            }
+            let Some(claimed_at) = claimed_at(&stored.player, key, asked_at) else { break };
             let reward = catalogue.goal(index).definition.reward.clone();
-            return Ok(Claimed { goal_id: goal, reward, claimed_at: view.claimed_at.unwrap_or_default() });
+            return Ok(Claimed { goal_id: goal, reward, claimed_at });
         }
         Err(pending())
     }
@@ -305,6 +305,17 @@ impl Drop for RemoveOnDrop<'_> {
     fn drop(&mut self) {
         self.rewards.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(self.name);
     }
+}
+
+/// When the claim was made whose grant this is, if it was granted: in the goal's cycle, or in the one
+/// before it, which knows no time of its own.
+fn claimed_at(player: &Player, key: &GrantKey, asked_at: Option<Timestamp>) -> Option<Timestamp> {
+    let state = player.goal(key.goal)?;
+    if state.cycle.number == key.cycle {
+        return (state.status == Status::Claimed).then(|| state.claimed_at.unwrap_or_default());
+    }
+    let before = state.previous.filter(|previous| previous.cycle.number == key.cycle)?;
+    (before.status == Status::Claimed).then(|| asked_at.unwrap_or_default())
 }
 
 fn pending() -> ApiError {

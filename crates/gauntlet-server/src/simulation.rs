@@ -111,7 +111,7 @@ async fn live(seed: u64) -> Outcome {
     if !world.profile.quiet {
         nemesis::rage(&world).await;
     }
-    if timeout(CONVERGENCE, converge(&world)).await.is_err() {
+    if timeout(CONVERGENCE, converge(&world, &players)).await.is_err() {
         world.trace.fault("somebody waits for ever");
     }
     for at in 0..world.replicas.len() {
@@ -127,12 +127,14 @@ async fn live(seed: u64) -> Outcome {
     Outcome { seed, trace, faults, figures }
 }
 
-/// Waits until everybody was answered and no grant is under way.
-async fn converge(world: &World) {
+/// Waits until everybody was answered, no grant is under way, and no reward is going to be granted by
+/// itself.
+async fn converge(world: &World, players: &[Arc<Someone>]) {
     world.players.finished().await;
     loop {
         let pending = gauntlet_store::Store::pending_grants(&world.database.inner).await;
-        if pending.is_ok_and(|(count, _)| count == 0) {
+        let quiet = pending.is_ok_and(|(count, _)| count == 0);
+        if quiet && !verdict::somebody_is_due(world, players).await {
             break;
         }
         sleep(Duration::from_secs(1)).await;

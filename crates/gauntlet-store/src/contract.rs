@@ -70,8 +70,22 @@ pub struct Write {
     pub results: Vec<gauntlet_domain::GrantResult>,
     /// Journal rows.
     pub journal: Vec<JournalEntry>,
+    /// When somebody has to look after the player next.
+    pub due: Due,
     /// The time of the write, stored with receipts and grants.
     pub at: Timestamp,
+}
+
+/// What a write says about when somebody has to look after its player ([`Store::take_due_players`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Due {
+    /// Nothing: what stands there stays.
+    #[default]
+    Keep,
+    /// At this time, whatever stood there.
+    At(Timestamp),
+    /// Not any more.
+    Never,
 }
 
 /// How the write of one player ended.
@@ -385,6 +399,25 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// A player's journal rows with a sequence greater than `after`, oldest first.
     async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error>;
+
+    /// A player's journal rows with a sequence less than `before`, newest first.
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error>;
+
+    /// Takes players of a namespace whom somebody has to look after by now, those who wait longest
+    /// first. Each of them is due again at `again`, unless a write says otherwise until then, so
+    /// that whoever took them may die. Two callers never get the same player at once.
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error>;
 
     /// Deletes journal rows older than `before`; answers how many.
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error>;

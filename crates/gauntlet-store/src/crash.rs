@@ -39,6 +39,10 @@ pub enum Point {
     BeforePutOff,
     /// A grant was put off.
     PutOff,
+    /// The worker has taken players who are due, and done nothing with them.
+    DueTaken,
+    /// Grants of unclaimed rewards are ordered and durable, and the platform is not called yet.
+    UnclaimedOrdered,
     /// The server was told to stop; open requests are still under way.
     Draining,
     /// Everything has ended, but the store is not closed.
@@ -89,7 +93,7 @@ mod armed {
 
     impl Point {
         /// All of them, in the order of a process's life.
-        pub const ALL: [Self; 18] = [
+        pub const ALL: [Self; 20] = [
             Self::Migrating,
             Self::RotatingReceipts,
             Self::BeforeReady,
@@ -106,6 +110,8 @@ mod armed {
             Self::Searched,
             Self::BeforePutOff,
             Self::PutOff,
+            Self::DueTaken,
+            Self::UnclaimedOrdered,
             Self::Draining,
             Self::BeforeClose,
         ];
@@ -130,6 +136,8 @@ mod armed {
                 Self::Searched => "recovery.searched",
                 Self::BeforePutOff => "grant.before-put-off",
                 Self::PutOff => "grant.put-off",
+                Self::DueTaken => "unclaimed.taken",
+                Self::UnclaimedOrdered => "unclaimed.ordered",
                 Self::Draining => "stop.draining",
                 Self::BeforeClose => "stop.before-close",
             }

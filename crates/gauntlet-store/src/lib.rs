@@ -19,6 +19,8 @@
 //!   unknown outcome may have been; unavailable was not; corrupt names table, column and id.
 //! - **Absence is not an error**: a player without a row is `None`, and is created by a write
 //!   with `expected` = `None`.
+//! - **Who is due is told with the write** ([`Write::due`]): when somebody has to look after a player
+//!   whom nobody asks for is a function of the document, so it changes in the document's transaction.
 //! - **Nothing is held while waiting**: no call keeps a connection, a lock or a transaction after
 //!   it has answered.
 //!
@@ -34,7 +36,7 @@ mod rows;
 mod sqlite;
 
 pub use contract::{
-    BoxError, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
+    BoxError, Due, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
     Locked, LockedDecision, PlayerKey, PoolBusy, PoolStatus, Retry, ServerDown, Store, Stored, Write,
     Written,
 };

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, Receipt, Timestamp};
 
 use crate::contract::{
-    DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
+    Due, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
     LockedDecision, PlayerKey, PoolStatus, Retry, Store, Write, Written,
 };
 use crate::rows::{self, Encoded, RECEIPT_GENERATION_MILLIS, Settled};
@@ -31,6 +31,7 @@ struct State {
     generation_started: Timestamp,
     grants: BTreeMap<(PlayerKey, GrantKey), Grant>,
     journal: BTreeMap<(PlayerKey, u64), JournalEntry>,
+    due: BTreeMap<PlayerKey, Timestamp>,
     goals: HashMap<String, GoalNumber>,
     catalogues: Vec<String>,
 }
@@ -174,6 +175,11 @@ impl State {
                 grant.updated_at = write.at;
             }
         }
+        match write.due {
+            Due::Keep => {}
+            Due::At(at) => drop(self.due.insert(key.clone(), at)),
+            Due::Never => drop(self.due.remove(key)),
+        }
         self.journal.extend(write.journal.iter().map(|entry| ((key.clone(), entry.sequence), entry.clone())));
     }
 }
@@ -285,6 +291,39 @@ impl Store for MemoryStore {
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .map(|((player, _), entry)| JournalRow { player: player.clone(), entry: entry.clone() })
             .collect())
+    }
+
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        let state = self.state("journal.read")?;
+        Ok(state
+            .journal
+            .range((player.clone(), 0)..(player.clone(), before))
+            .rev()
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|((player, _), entry)| JournalRow { player: player.clone(), entry: entry.clone() })
+            .collect())
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        let mut state = self.state("player.take_due")?;
+        let due = state.due.iter().filter(|(key, at)| &*key.namespace == namespace && **at <= now);
+        let mut due: Vec<(Timestamp, PlayerKey)> = due.map(|(key, at)| (*at, key.clone())).collect();
+        due.sort();
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let players: Vec<PlayerKey> = due.into_iter().map(|(_, key)| key).collect();
+        state.due.extend(players.iter().map(|key| (key.clone(), again)));
+        Ok(players)
     }
 
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {

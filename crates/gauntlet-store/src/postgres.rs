@@ -6,6 +6,7 @@
 mod address;
 mod commit;
 mod connect;
+mod due;
 mod grants;
 mod journal;
 mod load;
@@ -278,6 +279,25 @@ impl Store for PgStore {
 
     async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error> {
         journal::read(&mut self.session("journal.read").await?, player, after, limit).await
+    }
+
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        journal::read_before(&mut self.session("journal.read").await?, player, before, limit).await
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        due::take(&mut self.session("player.take_due").await?, namespace, now, again, limit).await
     }
 
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {

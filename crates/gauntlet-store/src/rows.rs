@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use gauntlet_domain::{
     GoalNumber, GrantKey, Player, Receipt, Timestamp,
     catalogue::{Reward, RewardKind},
-    player::CodecError,
+    player::{CodecError, CycleMark},
 };
 
 use crate::contract::{
@@ -282,3 +282,19 @@ pub(crate) fn read_page(
 
 /// How old the current generation of receipts gets.
 pub(crate) const RECEIPT_GENERATION_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// The cycles of a journal row's goals from its two columns; `None` when they make no sense.
+pub(crate) fn cycles_from(
+    goals: usize,
+    numbers: &[i64],
+    ends: &[Option<Timestamp>],
+) -> Option<Vec<CycleMark>> {
+    // Rows of earlier releases have none.
+    if numbers.len() != ends.len() || !(numbers.is_empty() || numbers.len() == goals) {
+        return None;
+    }
+    let mark = |(number, end): (&i64, &Option<Timestamp>)| {
+        Some(CycleMark { number: u32::try_from(*number).ok()?, end: *end })
+    };
+    numbers.iter().zip(ends).map(mark).collect()
+}

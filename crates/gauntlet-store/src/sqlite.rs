@@ -283,6 +283,30 @@ impl Store for SqliteStore {
         self.read("journal.read", |connection| load::journal(connection, player, after, limit))
     }
 
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        self.read("journal.read", |connection| load::journal_before(connection, player, before, limit))
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        let namespace = namespace.to_owned();
+        self.writer
+            .transaction("player.take_due", move |transaction| {
+                commit::take_due(transaction, &namespace, now, again, limit)
+            })
+            .await
+    }
+
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
         let mut pruned = 0;
         loop {

@@ -300,6 +300,31 @@ Examples:
         #[arg(long)]
         off: bool,
     },
+    /// Show what became of a challenge's goals in cycles that have ended.
+    #[command(after_help = "\
+Examples:
+  gauntlet player history --player ann every-day
+  gauntlet player history --player ann every-day --size 5
+
+Claimed, lost, or completed: not claimed so far, and not lost.")]
+    History {
+        /// The challenge.
+        challenge: String,
+        /// How many cycles at most, 1 to 100.
+        #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true)]
+        size: i32,
+        /// Go on where an earlier page ended.
+        #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+        page: String,
+    },
+    /// Show when a challenge's cycle ends and what the next one is.
+    #[command(after_help = "\
+Example:
+  gauntlet player rotation --player ann weekly-hunt")]
+    Rotation {
+        /// The challenge.
+        challenge: String,
+    },
     /// Claim the reward of a completed goal.
     #[command(after_help = "\
 Example:

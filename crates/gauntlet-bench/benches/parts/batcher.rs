@@ -29,6 +29,7 @@ async fn batcher(shards: usize) -> Batcher {
             lease: None,
             results: Vec::new(),
             journal: Vec::new(),
+            due: gauntlet_store::Due::Keep,
             at: rig::context(&catalogue, 0).now,
         };
         store.commit(&[write]).await.expect("memory");

@@ -56,9 +56,23 @@ pub struct GoalDefinition {
     /// When the goal starts anew; `None`: never. A challenge's rotation is copied to its goals
     /// that have none of their own.
     pub rotation: Option<Rotation>,
+    /// What becomes of a completion that nobody claimed when its cycle ends.
+    pub unclaimed: Unclaimed,
 }
 
 impl GoalDefinition {
+    /// What happens at the end of a cycle. A daily goal begins anew, claimed or not.
+    #[must_use]
+    pub fn on_expiry(&self) -> OnExpiry {
+        let anew = OnExpiry { reset_progress: true, allow_reselection: true };
+        let never = OnExpiry { reset_progress: false, allow_reselection: false };
+        match (self.kind, &self.rotation) {
+            (GoalKind::Daily, _) => anew,
+            (_, Some(rotation)) if rotation.enabled => rotation.on_expiry,
+            _ => never,
+        }
+    }
+
     /// Whether each event adds to the progress, so that an event counted twice would show.
     /// Absolute goals show a statistic's value, but count logins one by one. Daily goals do not
     /// add up: an event completes the day it belongs to, however often it comes.
@@ -220,6 +234,21 @@ pub struct OnExpiry {
     pub reset_progress: bool,
     /// A claimed goal can be done and claimed again.
     pub allow_reselection: bool,
+}
+
+/// What becomes of a completion that was not claimed when its cycle ends and progress begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unclaimed {
+    /// It is lost.
+    #[default]
+    Forfeit,
+    /// It can still be claimed for this many seconds (greater than zero), then it is lost.
+    Grace {
+        /// How long after the cycle's end.
+        seconds: u32,
+    },
+    /// The reward is granted without being asked for.
+    Grant,
 }
 
 /// A day of the week.

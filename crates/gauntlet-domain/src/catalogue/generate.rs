@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::definition::{
     ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, Operator, ProgressMode,
-    Requirement, Reward, RewardKind,
+    Requirement, Reward, RewardKind, Unclaimed,
 };
 use crate::limits::{IdError, check_id};
 
@@ -233,6 +233,7 @@ fn goal(
         reward: random_reward(rng),
         prerequisites: Vec::new(),
         rotation: None,
+        unclaimed: Unclaimed::Forfeit,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The words that catalogue files use for the values of the definition.
 
-use super::definition::{EventSource, Operator, ProgressMode, RewardKind, Weekday};
+use super::definition::{EventSource, Operator, ProgressMode, RewardKind, Unclaimed, Weekday};
 
 /// The words of one field, in the order in which messages list them.
 pub(super) type Names<T> = [(&'static str, T)];
@@ -19,6 +19,10 @@ pub(super) enum RotationType {
     Global,
     PerUser,
 }
+
+/// The policies for unclaimed rewards that are written as a word.
+pub(super) const UNCLAIMED: &Names<Unclaimed> =
+    &[("forfeit", Unclaimed::Forfeit), ("grant", Unclaimed::Grant)];
 
 pub(super) const GOAL_TYPES: &Names<GoalType> =
     &[("absolute", GoalType::Absolute), ("increment", GoalType::Increment), ("daily", GoalType::Daily)];

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{
     definition::{
         ChallengeDefinition, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward,
-        Rotation, RotationKind, Schedule,
+        Rotation, RotationKind, Schedule, Unclaimed,
     },
-    names::{EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, WEEKDAYS, name_of},
+    names::{EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, UNCLAIMED, WEEKDAYS, name_of},
 };
 use crate::Timestamp;
 
@@ -73,6 +73,8 @@ struct Goal<'a> {
     prerequisites: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<RotationFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unclaimed: Option<UnclaimedField>,
 }
 
 impl<'a> Goal<'a> {
@@ -95,6 +97,7 @@ impl<'a> Goal<'a> {
             reward: RewardFields::new(&goal.reward),
             prerequisites: &goal.prerequisites,
             rotation: goal.rotation.as_ref().map(RotationFields::new),
+            unclaimed: UnclaimedField::new(goal.unclaimed),
         }
     }
 }
@@ -178,6 +181,23 @@ impl<'a> RotationFields<'a> {
 struct OnExpiryFields {
     reset_progress: bool,
     allow_reselection: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum UnclaimedField {
+    Word(&'static str),
+    Grace { grace: u32 },
+}
+
+impl UnclaimedField {
+    fn new(unclaimed: Unclaimed) -> Option<Self> {
+        match unclaimed {
+            Unclaimed::Forfeit => None,
+            Unclaimed::Grant => Some(Self::Word(name_of(UNCLAIMED, unclaimed))),
+            Unclaimed::Grace { seconds } => Some(Self::Grace { grace: seconds }),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -17,6 +17,7 @@
 //! limits of the design.
 
 mod bytes;
+mod cycles;
 
 use bytes::{Cursor, put, put_float, put_signed, unzigzag, zigzag};
 
@@ -33,7 +34,9 @@ const READABLE_BY: u8 = 1;
 const SECTION_HEAD: u64 = 1;
 const SECTION_CLAIMS: u64 = 2;
 const SECTION_GOALS: u64 = 3;
-const SECTION_RECEIPTS: u64 = 4;
+const SECTION_KEPT: u64 = 4;
+const SECTION_LATE: u64 = 5;
+const SECTION_RECEIPTS: u64 = 6;
 
 const ACTIVE: u8 = 1 << 2;
 const COMPLETED_AT: u8 = 1 << 3;
@@ -86,6 +89,12 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
         });
     }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
+    if !head.kept.is_empty() {
+        section(&mut out, SECTION_KEPT, |out| cycles::put_kept(out, &head.kept));
+    }
+    if goals.iter().any(|goal| goal.late.is_some()) {
+        section(&mut out, SECTION_LATE, |out| cycles::put_late(out, goals));
+    }
     out.extend(unknown);
     out
 }
@@ -101,12 +110,15 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
     let mut head = None;
     let (mut claims, mut receipts) = (Vec::new(), Vec::new());
     let mut goals = Vec::new();
+    let (mut kept, mut late) = (Vec::new(), Vec::new());
     let unknown = sections(bytes, |tag, cursor| {
         match tag {
             SECTION_RECEIPTS => receipts = get_receipts(cursor)?,
             SECTION_HEAD => head = Some(get_head(cursor)?),
             SECTION_CLAIMS => claims = get_claims(cursor)?,
             SECTION_GOALS => goals = get_goals(cursor)?,
+            SECTION_KEPT => kept = cycles::get_kept(cursor)?,
+            SECTION_LATE => late = cycles::get_late(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -114,6 +126,8 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
     let mut head = head.ok_or(CodecError::Corrupt { what: "no head section", at: 0 })?;
     head.claims = claims;
     head.receipts = receipts;
+    head.kept = kept;
+    cycles::join_late(&mut goals, late);
     Ok((head, goals, unknown))
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     Effects, GoalIndex, GoalNumber, GoalState, JournalKind, Player,
-    cycle::cycle_at,
-    rules::{Context, GoalView, Reply, call::journal, rollover::roll_over, view_goal},
+    player::CycleMark,
+    rules::{Context, GoalView, Reply, call::journal, unclaimed::roll_over_goals, view_goal},
 };
 
 /// Assigns every default goal that the player lacks, starts new cycles, and lists what is active.
@@ -18,7 +18,7 @@ pub(super) fn initialize(player: &mut Player, context: &Context<'_>, effects: &m
         .copied()
         .filter(|index| player.goal(context.catalogue.goal(*index).number).is_none())
         .collect();
-    let assigned: Vec<GoalNumber> =
+    let assigned: Vec<(GoalNumber, CycleMark)> =
         missing.iter().filter_map(|index| activate(player, *index, context)).collect();
     let new_assignments = i32::try_from(assigned.len()).unwrap_or(i32::MAX);
     journal(player, effects, context.now, JournalKind::Assigned, assigned);
@@ -57,15 +57,25 @@ pub(super) fn set_active(
     Reply::ActiveSet { goal: index, view }
 }
 
-/// Makes a goal active, adding it when the player lacks it. Answers its number when it was not
-/// active before. Rollover came first.
-pub(super) fn activate(player: &mut Player, index: GoalIndex, context: &Context<'_>) -> Option<GoalNumber> {
+/// Makes a goal active, adding it when the player lacks it. Answers its number and cycle when it was
+/// not active before. Rollover came first.
+pub(super) fn activate(
+    player: &mut Player,
+    index: GoalIndex,
+    context: &Context<'_>,
+) -> Option<(GoalNumber, CycleMark)> {
     let state = ensure(player, index, context);
     if state.active {
         return None;
     }
     state.activate(context.now);
-    Some(state.number)
+    if state.cycle == CycleMark::default()
+        && let Some(first) = context.catalogue.goal(index).cycles.next(state, context.now)
+    {
+        // A cycle of the player's own begins with the first assignment.
+        state.cycle = first;
+    }
+    Some((state.number, state.cycle))
 }
 
 /// Makes a goal inactive, adding it when the player lacks it, so that a default goal which was
@@ -80,31 +90,7 @@ pub(super) fn deactivate(player: &mut Player, index: GoalIndex, context: &Contex
 
 fn ensure<'a>(player: &'a mut Player, index: GoalIndex, context: &Context<'_>) -> &'a mut GoalState {
     let goal = context.catalogue.goal(index);
-    player.goal_or_insert(GoalState::new(goal.number, cycle_at(goal, context.now)))
-}
-
-/// Starts the current cycle of those of the goals whose cycle has ended, and tells the journal
-/// which completions were lost with the old one. A claim under way keeps its goal as it is.
-pub(super) fn roll_over_goals(
-    player: &mut Player,
-    numbers: impl IntoIterator<Item = GoalNumber>,
-    context: &Context<'_>,
-    effects: &mut Effects,
-) {
-    let mut lost = Vec::new();
-    for number in numbers {
-        let Some(index) = context.catalogue.find_number(number) else { continue };
-        let Some(state) = player.goal(number) else { continue };
-        if player.is_claiming(state) {
-            continue;
-        }
-        let asked_for = player.claim(number, state.cycle.number).is_some();
-        let goal = context.catalogue.goal(index);
-        if player.goal_mut(number).is_some_and(|state| roll_over(state, goal, context.now)) && !asked_for {
-            lost.push(number);
-        }
-    }
-    journal(player, effects, context.now, JournalKind::Expired, lost);
+    player.goal_or_insert(GoalState::new(goal.number, goal.cycles.of_nobody(context.now)))
 }
 
 #[cfg(test)]

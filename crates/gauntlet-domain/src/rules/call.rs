@@ -3,7 +3,8 @@
 use crate::{
     Catalogue, Effects, GoalIndex, GoalNumber, GrantEnd, GrantKey, GrantOrder, JournalEntry, JournalKind,
     Player, Timestamp,
-    rules::{GoalView, assign, claim, select},
+    player::CycleMark,
+    rules::{GoalView, assign, claim, select, unclaimed},
 };
 
 /// What every rule may look at beside the document.
@@ -60,6 +61,8 @@ pub enum Command {
         /// The goal, which must belong to it.
         goal: String,
     },
+    /// Order the grants of completions that are rewarded without being asked for ([`due`](super::due)).
+    GrantUnclaimed,
     /// Record how a grant ended.
     SettleClaim {
         /// Which grant.
@@ -102,6 +105,11 @@ pub enum Reply {
         goal: GoalIndex,
         /// The same order that is stored.
         order: GrantOrder,
+    },
+    /// To [`Command::GrantUnclaimed`]: the grants to make, which are stored.
+    UnclaimedGranted {
+        /// The orders.
+        orders: Vec<GrantOrder>,
     },
     /// To [`Command::SettleClaim`].
     ClaimSettled,
@@ -225,6 +233,7 @@ pub fn decide(
             let goal = find_goal(context.catalogue, challenge, goal)?;
             claim::begin(player, goal, context, effects)
         }
+        Command::GrantUnclaimed => Ok(unclaimed::grant_unclaimed(player, context, effects)),
         Command::SettleClaim { key, end } => {
             claim::settle(player, key, end, context, effects);
             Ok(Reply::ClaimSettled)
@@ -249,14 +258,16 @@ pub(super) fn journal(
     effects: &mut Effects,
     at: Timestamp,
     kind: JournalKind,
-    goals: Vec<GoalNumber>,
+    goals: Vec<(GoalNumber, CycleMark)>,
 ) {
     if goals.is_empty() {
         return;
     }
     // A stored number may be anything; the store refuses a row that stands there already.
     player.head.journal_sequence = player.head.journal_sequence.saturating_add(1);
-    effects.journal.push(JournalEntry { sequence: player.head.journal_sequence, at, kind, goals });
+    let sequence = player.head.journal_sequence;
+    let (goals, cycles) = goals.into_iter().unzip();
+    effects.journal.push(JournalEntry { sequence, at, kind, goals, cycles });
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! Claims: from a completed goal to an ordered grant, and from its end to a claimed goal.
 
 use crate::{
-    ClaimState, Effects, GoalIndex, GrantEnd, GrantKey, GrantOrder, GrantResult, JournalKind, Player, Status,
-    player::PendingClaim,
-    rules::{Context, Refusal, Reply, call::journal, rollover::current, view::open_prerequisites},
+    ClaimState, Effects, GoalIndex, GrantEnd, GrantKey, GrantResult, JournalKind, Player, Status,
+    player::{CycleMark, KeptReward, PendingClaim},
+    rules::{
+        Context, Refusal, Reply,
+        call::journal,
+        rollover::{claimable_until, current},
+        unclaimed::{self, claimable, open_at, roll_over_goals},
+        view::open_prerequisites,
+    },
 };
 
 /// Checks a claim, records it as pending and orders its grant.
@@ -13,24 +19,24 @@ pub(super) fn begin(
     context: &Context<'_>,
     effects: &mut Effects,
 ) -> Result<Reply, Refusal> {
-    check(player, index, context)?;
     let goal = context.catalogue.goal(index);
-    let cycle = player.goal(goal.number).map_or(0, |state| state.cycle.number);
-    let claimed_at = context.now.whole_seconds();
-    player.head.claims.push(PendingClaim {
-        goal: goal.number,
-        cycle,
-        claimed_at,
-        state: ClaimState::Pending,
-    });
-    let order = GrantOrder {
-        key: GrantKey { goal: goal.number, cycle, epoch: player.head.epoch },
-        challenge_id: context.catalogue.challenge(goal.challenge).id.clone(),
-        goal_id: goal.id().to_owned(),
-        reward: goal.definition.reward.clone(),
-        claimed_at,
+    // A refusal changes nothing, so that what comes first is done to a copy.
+    let mut rolled = (player.clone(), Effects::default());
+    roll_over_goals(&mut rolled.0, [goal.number], context, &mut rolled.1);
+    // What would be lost first is claimed first.
+    let kept = claimable(&rolled.0, goal, context);
+    if kept.is_none() {
+        check(&rolled.0, index, context)?;
+    }
+    *player = rolled.0;
+    effects.append(rolled.1);
+    let order = if let Some(kept) = kept {
+        unclaimed::order(player, goal, &kept, context, effects)
+    } else {
+        let cycle = player.goal(goal.number).map_or(0, |state| state.cycle.number);
+        unclaimed::order_grant(player, goal, cycle, context, effects)
     };
-    effects.orders.push(order.clone());
+    player.settle(context.catalogue);
     Ok(Reply::ClaimBegun { goal: index, order })
 }
 
@@ -58,7 +64,18 @@ fn check(player: &Player, index: GoalIndex, context: &Context<'_>) -> Result<(),
             ClaimState::Refused => Refusal::ClaimRefused(id()),
         });
     }
-    if earlier.is_some_and(|previous| previous.status == Status::Completed) {
+    let name = |index: GoalIndex| context.catalogue.goal(index).id().to_owned();
+    if let Some(previous) = earlier.filter(|previous| previous.status == Status::Completed) {
+        let kept =
+            KeptReward { goal: goal.number, cycle: previous.cycle, completed_at: previous.completed_at };
+        let waits = claimable_until(&kept, goal).is_some_and(|until| context.now < until);
+        if waits && player.head.kept.contains(&kept) {
+            let open = open_at(player, goal, &kept, context);
+            if !open.is_empty() {
+                let open = open.into_iter().map(name).collect();
+                return Err(Refusal::PrerequisitesNotMet { goal: id(), open });
+            }
+        }
         return Err(Refusal::GoalRotated(id()));
     }
     if !state.active {
@@ -69,7 +86,6 @@ fn check(player: &Player, index: GoalIndex, context: &Context<'_>) -> Result<(),
     }
     let open = open_prerequisites(Some(player), context.catalogue, goal, context.now);
     if !open.is_empty() {
-        let name = |index: GoalIndex| context.catalogue.goal(index).id().to_owned();
         return Err(Refusal::PrerequisitesNotMet { goal: id(), open: open.into_iter().map(name).collect() });
     }
     Ok(())
@@ -93,8 +109,8 @@ pub(super) fn settle(
     let state = match end {
         GrantEnd::Granted => {
             let claim = player.head.claims.remove(at);
-            mark_claimed(player, &claim);
-            journal(player, effects, context.now, JournalKind::Claimed, vec![claim.goal]);
+            let cycle = mark_claimed(player, &claim);
+            journal(player, effects, context.now, JournalKind::Claimed, vec![(claim.goal, cycle)]);
             player.settle(context.catalogue);
             return;
         }
@@ -106,15 +122,21 @@ pub(super) fn settle(
     player.head.claims[at].state = state;
 }
 
-fn mark_claimed(player: &mut Player, claim: &PendingClaim) {
-    let Some(state) = player.goal_mut(claim.goal) else { return };
+/// Answers the cycle that was claimed, as far as it is known.
+fn mark_claimed(player: &mut Player, claim: &PendingClaim) -> CycleMark {
+    let unknown = CycleMark { number: claim.cycle, end: None };
+    let Some(state) = player.goal_mut(claim.goal) else { return unknown };
     if state.cycle.number == claim.cycle {
         state.status = Status::Claimed;
         state.claimed_at = Some(claim.claimed_at);
-    } else if let Some(previous) = &mut state.previous
-        && previous.cycle.number == claim.cycle
-    {
-        previous.status = Status::Claimed;
+        return state.cycle;
+    }
+    match &mut state.previous {
+        Some(previous) if previous.cycle.number == claim.cycle => {
+            previous.status = Status::Claimed;
+            previous.cycle
+        }
+        _ => unknown,
     }
 }
 

@@ -1,12 +1,20 @@
 //! Events: what a login or a changed statistic does to a player's goals.
 
 use crate::{
-    Catalogue, Effects, Goal, GoalState, JournalKind, Player, Receipt, ReceiptKey, Status, Timestamp,
-    catalogue::{GoalKind, ProgressMode, Trigger},
-    cycle::{cycle_at, day_number},
-    player::{Baseline, DayMark, EventMark, PreviousCycle},
-    rules::{Context, call::journal, rollover::roll_over},
+    Catalogue, ClaimState, Effects, Goal, GoalState, JournalKind, Player, Receipt, ReceiptKey, Status,
+    Timestamp,
+    catalogue::{GoalKind, Trigger},
+    cycle::Place,
+    player::{CycleMark, EventMark, KeptReward, PreviousCycle},
+    rules::{
+        Context,
+        call::journal,
+        rollover::{late_of, roll_over},
+        unclaimed::keep,
+    },
 };
+
+mod progress;
 
 /// How far ahead of our clock an event's time is believed, in milliseconds.
 const FUTURE_MS: i64 = 60_000;
@@ -105,7 +113,7 @@ pub fn count_event(
         let Some(receipt) = receipt else { return EventOutcome::NeedsId };
         player.head.receipts.push(receipt);
     }
-    store(player, changes, &timing, effects);
+    store(player, changes, &timing, context, effects);
     EventOutcome::Counted
 }
 
@@ -114,24 +122,41 @@ struct Change {
     /// Where the goal stands among the live ones.
     at: usize,
     state: GoalState,
-    /// It was completed, in this cycle or, by a late event, in the one before.
-    completed: bool,
-    /// A completion that nobody asked to be rewarded was lost with the cycle that ended.
-    expired: bool,
+    /// The cycle that it completed.
+    completed: Option<CycleMark>,
+    /// A completion that nobody asked to be rewarded, and whose cycle has ended.
+    lost: Option<KeptReward>,
+    /// A completion of the cycle before, which came late.
+    late: Option<KeptReward>,
 }
 
-fn store(player: &mut Player, changes: Vec<Change>, timing: &Timing, effects: &mut Effects) {
+fn store(
+    player: &mut Player,
+    changes: Vec<Change>,
+    timing: &Timing,
+    context: &Context<'_>,
+    effects: &mut Effects,
+) {
     let (mut completed, mut expired) = (Vec::new(), Vec::new());
     for change in changes {
-        if change.completed {
-            completed.push(change.state.number);
-        }
-        if change.expired {
-            expired.push(change.state.number);
-        }
+        let number = change.state.number;
+        completed.extend(change.completed.map(|cycle| (number, cycle)));
         player.live_mut()[change.at] = change.state;
+        if change.lost.is_none() && change.late.is_none() {
+            continue;
+        }
+        let Some(index) = context.catalogue.find_number(number) else { continue };
+        let goal = context.catalogue.goal(index);
+        if let Some(lost) = change.lost
+            && !keep(player, goal, lost)
+        {
+            expired.push((number, lost.cycle));
+        }
+        if let Some(late) = change.late {
+            keep(player, goal, late);
+        }
     }
-    journal(player, effects, timing.now, JournalKind::Expired, expired);
+    journal(player, effects, context.now, JournalKind::Expired, expired);
     journal(player, effects, timing.mark.at, JournalKind::Completed, completed);
 }
 
@@ -170,188 +195,59 @@ fn apply(player: &Player, at: usize, goal: &Goal, what: &EventWhat, timing: &Tim
         return None;
     }
     let mut next = state.clone();
+    let claim = player.claim(state.number, state.cycle.number);
     // What is being claimed stays as it is, unless the event belongs to a later cycle: the claim
     // knows its own.
-    let moves = !player.is_claiming(state) || cycle_at(goal, timing.happened).number > state.cycle.number;
-    let lost = moves && roll_over(&mut next, goal, timing.rollover());
-    if next.status == Status::Claimed && goal.definition.kind != GoalKind::Daily {
+    let pending = claim.is_some_and(|claim| claim.state == ClaimState::Pending);
+    let moves = !pending || state.cycle.end.is_some_and(|end| end <= timing.happened);
+    let lost = if moves { roll_over(&mut next, goal, timing.rollover(), claim.is_some()) } else { None };
+    // A daily goal goes by the event's own day, however late it comes.
+    let own = if goal.definition.kind == GoalKind::Daily { timing.happened } else { timing.mark.at };
+    let done = next.status.is_done();
+    let (completed, late) = match goal.cycles.place(&next, own, timing.now) {
+        Place::Before(cycle) if goal.on_expiry.reset_progress => {
+            let completion = count_late(&mut next, goal, cycle, what, timing)?;
+            (completion.map(|kept| kept.cycle), completion)
+        }
+        // Where progress is carried on, the cycle before matters only if it was claimed.
+        Place::Before(cycle) if next.previous.is_some_and(|previous| previous.cycle == cycle) => return None,
+        Place::Current | Place::Before(_) => {
+            if next.status == Status::Claimed || !progress::count(&mut next, goal, what, timing) {
+                return None;
+            }
+            ((next.status.is_done() && !done).then_some(next.cycle), None)
+        }
+        Place::Nowhere => return None,
+    };
+    (next != *state).then_some(Change { at, state: next, completed, lost, late })
+}
+
+/// Counts an event for a cycle that has ended. `None`: nothing changes; else the completion, if the
+/// event completed it. What was completed takes no more.
+#[expect(clippy::option_option, reason = "no change, a change, a change that completes")]
+fn count_late(
+    state: &mut GoalState,
+    goal: &Goal,
+    cycle: CycleMark,
+    what: &EventWhat,
+    timing: &Timing,
+) -> Option<Option<KeptReward>> {
+    let mut past = GoalState::new(state.number, cycle);
+    if let Some(known) = state.previous.filter(|known| known.cycle == cycle) {
+        let late = state.late.as_deref().copied().unwrap_or_default();
+        past.status = known.status;
+        past.progress = known.progress;
+        past.completed_at = known.completed_at;
+        past.applied = late.applied;
+        past.baseline = late.baseline;
+    }
+    if timing.stale || past.status.is_done() || !progress::count(&mut past, goal, what, timing) {
         return None;
     }
-    let (status, previous) = (next.status, next.previous);
-    let changed = match (goal.definition.kind, what) {
-        (GoalKind::Daily, _) => count_daily(&mut next, goal, timing),
-        (GoalKind::Increment { daily: true }, _) => count_day(&mut next, goal, timing),
-        (GoalKind::Increment { daily: false }, EventWhat::Stat { increment, .. }) => {
-            add(&mut next, goal, steps(*increment), timing)
-        }
-        (GoalKind::Increment { daily: false } | GoalKind::Absolute, EventWhat::Login) => {
-            add(&mut next, goal, 1, timing)
-        }
-        (GoalKind::Absolute, EventWhat::Stat { value, increment, .. }) => {
-            !timing.stale
-                && match goal.definition.requirement.mode {
-                    ProgressMode::Absolute => set_value(&mut next, goal, *value, timing),
-                    ProgressMode::Relative => set_growth(&mut next, goal, *value, *increment, timing),
-                }
-        }
-    };
-    if !changed || next == *state {
-        return None;
-    }
-    let late = next.previous != previous && next.previous.is_some_and(|cycle| cycle.status.is_done());
-    let completed = late || (next.status.is_done() && !status.is_done());
-    let expired = lost && player.claim(state.number, state.cycle.number).is_none();
-    Some(Change { at, state: next, completed, expired })
-}
-
-/// How much one update of a statistic adds: its growth without fractions; an update that does
-/// not say how much counts once; a decrease adds nothing.
-fn steps(increment: f64) -> i32 {
-    if increment > 0.0 { truncate(increment) } else { i32::from(increment >= 0.0) }
-}
-
-fn add(state: &mut GoalState, goal: &Goal, amount: i32, timing: &Timing) -> bool {
-    let progress = state.progress.saturating_add(amount);
-    if amount == 0 || (progress == state.progress && state.status.is_done()) {
-        // Nothing is added, nor to the greatest number that there is.
-        return false;
-    }
-    state.progress = progress;
-    state.applied = state.applied.max(Some(timing.mark));
-    started(state);
-    if state.progress >= goal.target() {
-        complete(state, timing.mark.at, false);
-    }
-    true
-}
-
-/// Adds one for the event's day, unless that day was counted. Today and yesterday are remembered;
-/// a stale event of one of them belongs to it, so that an event delivered again on another day
-/// does not count for that day. Other stale events count for today.
-fn count_day(state: &mut GoalState, goal: &Goal, timing: &Timing) -> bool {
-    let zone = goal.definition.time_zone;
-    let own = day_number(zone, timing.happened);
-    let remembered = state.days.is_some_and(|last| (0..=1).contains(&last.day.saturating_sub(own)));
-    let day = if remembered { own } else { day_number(zone, timing.mark.at) };
-    let days = match state.days {
-        None => DayMark { day, day_before: false },
-        Some(last) if day > last.day => DayMark { day, day_before: last.day.checked_add(1) == Some(day) },
-        Some(last) if day.checked_add(1) == Some(last.day) && !last.day_before => {
-            DayMark { day: last.day, day_before: true }
-        }
-        Some(_) => return false,
-    };
-    state.days = Some(days);
-    add(state, goal, 1, timing)
-}
-
-/// Completes the day that the event belongs to: today, or the day before as long as it is late by
-/// no more than the window. It is the event's own day even when it comes later, so that an event
-/// delivered again on another day changes nothing and needs no receipt.
-fn count_daily(state: &mut GoalState, goal: &Goal, timing: &Timing) -> bool {
-    let at = timing.happened;
-    let cycle = cycle_at(goal, at);
-    if cycle.number == state.cycle.number {
-        if state.status == Status::Claimed {
-            return false;
-        }
-        state.progress = 1;
-        complete(state, at, true);
-        return true;
-    }
-    if timing.stale || cycle.number.checked_add(1) != Some(state.cycle.number) {
-        return false;
-    }
-    let known = state.previous.filter(|previous| previous.cycle.number == cycle.number);
-    if known.is_some_and(|previous| previous.status.is_done()) {
-        return false;
-    }
-    let completed_at = Some(at.whole_seconds());
-    state.previous = Some(PreviousCycle { cycle, status: Status::Completed, progress: 1, completed_at });
-    true
-}
-
-/// Follows the statistic's value. A late event does not replace what a newer one showed, but may
-/// complete the goal.
-fn set_value(state: &mut GoalState, goal: &Goal, value: f64, timing: &Timing) -> bool {
-    if value < 0.0 {
-        return false;
-    }
-    let value = truncate(value);
-    match state.applied {
-        Some(applied) if timing.mark < applied => {}
-        // The same place in the order is the same event, or two ids with one hash: the greater
-        // value wins whichever comes first.
-        Some(applied) if timing.mark == applied => state.progress = state.progress.max(value),
-        _ => {
-            state.progress = value;
-            state.applied = Some(timing.mark);
-        }
-    }
-    started(state);
-    if value >= goal.target() {
-        complete(state, timing.mark.at, true);
-    }
-    true
-}
-
-/// Follows the growth of the statistic since the cycle's earliest event.
-///
-/// Of the values between the first and the newest only the peak is kept: when an earlier first
-/// event completes the goal in hindsight, it was completed when the peak was reached, or when an
-/// event that comes later, or again, says so.
-fn set_growth(state: &mut GoalState, goal: &Goal, value: f64, increment: f64, timing: &Timing) -> bool {
-    let before = if increment > 0.0 { value - increment } else { value };
-    let at = timing.mark.at.whole_seconds();
-    let first = Baseline { value: before, mark: timing.mark, latest: value, peak: value, peak_at: at };
-    let mut baseline = state.baseline.unwrap_or(first);
-    if timing.mark < baseline.mark {
-        baseline.value = before;
-        baseline.mark = timing.mark;
-    }
-    if state.applied.is_none_or(|applied| timing.mark > applied) {
-        baseline.latest = value;
-        state.applied = Some(timing.mark);
-    }
-    if value > baseline.peak {
-        baseline.peak = value;
-        baseline.peak_at = at;
-    } else if value >= baseline.peak {
-        baseline.peak_at = baseline.peak_at.min(at);
-    }
-    state.baseline = Some(baseline);
-    state.progress = truncate(baseline.latest - baseline.value);
-    started(state);
-    if truncate(value - baseline.value) >= goal.target() {
-        complete(state, timing.mark.at, true);
-    } else if truncate(baseline.peak - baseline.value) >= goal.target() {
-        complete(state, baseline.peak_at, true);
-    }
-    true
-}
-
-fn started(state: &mut GoalState) {
-    if state.status == Status::NotStarted {
-        state.status = Status::InProgress;
-    }
-}
-
-/// Completes the goal, or, where events say on their own whether they complete it (`earliest`),
-/// moves the completion to an earlier event.
-fn complete(state: &mut GoalState, at: Timestamp, earliest: bool) {
-    let at = at.whole_seconds();
-    if !state.status.is_done() {
-        state.status = Status::Completed;
-        state.completed_at = Some(at);
-    } else if earliest && state.status == Status::Completed {
-        state.completed_at = state.completed_at.map(|before| before.min(at));
-    }
-}
-
-/// Toward zero, within 32 bits (that is what `as` does with floats; NaN never gets here).
-#[expect(clippy::cast_possible_truncation, reason = "saturating is what the rules ask for")]
-const fn truncate(value: f64) -> i32 {
-    value as i32
+    let (status, progress, completed_at) = (past.status, past.progress, past.completed_at);
+    state.previous = Some(PreviousCycle { cycle, status, progress, completed_at });
+    state.late = late_of(&past, goal);
+    Some(status.is_done().then_some(KeptReward { goal: state.number, cycle, completed_at }))
 }
 
 /// Orders events of the same millisecond: a hash of the id, since a document that kept whole ids

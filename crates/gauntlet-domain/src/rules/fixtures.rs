@@ -11,7 +11,7 @@ use crate::{
     Reply, Status, Timestamp,
     catalogue::{
         ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
     },
     count_event, decide, needs_receipts, view_goal,
 };
@@ -47,6 +47,7 @@ pub(super) fn goal(id: &str) -> GoalDefinition {
         reward: Reward { kind: RewardKind::Item, id: format!("{id}-reward"), quantity: 1 },
         prerequisites: Vec::new(),
         rotation: None,
+        unclaimed: Unclaimed::Forfeit,
     }
 }
 
@@ -79,14 +80,37 @@ pub(super) fn needs(goal: GoalDefinition, prerequisites: &[&str]) -> GoalDefinit
 
 /// A goal whose weekly rotation lets it be claimed again, or does not.
 pub(super) fn weekly(goal: GoalDefinition, allow_reselection: bool) -> GoalDefinition {
+    rotating(goal, RotationKind::Global(Schedule::Weekly), true, allow_reselection)
+}
+
+/// A goal with a rotation in UTC.
+pub(super) fn rotating(
+    goal: GoalDefinition,
+    kind: RotationKind,
+    reset_progress: bool,
+    allow_reselection: bool,
+) -> GoalDefinition {
     let rotation = Rotation {
         enabled: true,
-        kind: RotationKind::Global(Schedule::Weekly),
-        on_expiry: OnExpiry { reset_progress: true, allow_reselection },
+        kind,
+        on_expiry: OnExpiry { reset_progress, allow_reselection },
         time_zone: Tz::UTC,
         week_start: Weekday::Monday,
     };
     GoalDefinition { rotation: Some(rotation), ..goal }
+}
+
+/// Cycles of each player's own, of so many seconds.
+pub(super) const fn every(seconds: u32) -> RotationKind {
+    RotationKind::PerUser { duration_seconds: seconds }
+}
+
+/// Cycles that end every midnight, written as a rotation.
+pub(super) const MIDNIGHTS: RotationKind = RotationKind::Global(Schedule::Daily);
+
+/// A goal with a policy for unclaimed rewards.
+pub(super) fn keeping(goal: GoalDefinition, unclaimed: Unclaimed) -> GoalDefinition {
+    GoalDefinition { unclaimed, ..goal }
 }
 
 /// A catalogue of one challenge, `c`.
@@ -226,11 +250,11 @@ impl World {
         assert!(self.player.settled().is_sorted_by_key(|goal| goal.number));
         for state in self.player.goals() {
             let index = self.catalogue.find_number(state.number).expect("nothing left the catalogue");
-            let definition = &self.catalogue.goal(index).definition;
-            let reopens = definition.kind == GoalKind::Daily
-                || definition.rotation.as_ref().is_some_and(|rotation| rotation.on_expiry.allow_reselection);
+            let goal = self.catalogue.goal(index);
             let claimed = self.player.head.claims.iter().any(|claim| claim.goal == state.number);
-            let settled = !claimed && (!state.active || (state.status == Status::Claimed && !reopens));
+            let due = state.status == Status::Completed && goal.unclaimed() == Unclaimed::Grant;
+            let for_good = state.status == Status::Claimed && !goal.reopens();
+            let settled = !claimed && !due && (!state.active || for_good);
             let stands = self.player.settled().iter().any(|other| other.number == state.number);
             assert_eq!(stands, settled, "{state:?}");
         }
@@ -323,6 +347,24 @@ impl World {
     pub(super) fn is_settled(&self, goal: &str) -> bool {
         let number = self.number(goal);
         self.player.settled().iter().any(|state| state.number == number)
+    }
+
+    /// Lets the worker look after the player; answers the goals whose grants it ordered.
+    pub(super) fn grant_unclaimed(&mut self) -> Vec<(String, GrantKey)> {
+        match self.call(&Command::GrantUnclaimed) {
+            Ok(Reply::UnclaimedGranted { orders }) => {
+                orders.into_iter().map(|order| (order.goal_id, order.key)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// When the worker has to look after the player, told by the live part alone.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let live = Player::decode(&self.player.encode_live(), None).expect("decodes");
+        let due = crate::due(&live, &self.catalogue, WINDOW_MS);
+        assert_eq!(due, crate::due(&self.player, &self.catalogue, WINDOW_MS));
+        due
     }
 
     /// The journal since a row, as kinds with goal ids.

@@ -6,12 +6,13 @@ use chrono_tz::Tz;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
-    Command, Event, EventOutcome, EventWhat, GoalIndex, GoalState, GoalView, GrantEnd, Player, Refusal,
-    Reply, Status, Timestamp,
-    catalogue::{EventSource, GoalDefinition, GoalKind},
+    Command, Effects, Event, EventOutcome, EventWhat, GoalIndex, GoalState, GoalView, GrantEnd, Player,
+    Refusal, Reply, Status, Timestamp,
+    catalogue::{EventSource, GoalDefinition, GoalKind, ProgressMode, Unclaimed},
+    decide, needs_receipts,
     rules::fixtures::{
-        DAILY_INCREMENT, INCREMENT, World, at, catalogue, daily, default_goal, event, goal, goal_of, kills,
-        needs, relative, weekly,
+        DAILY_INCREMENT, INCREMENT, MIDNIGHTS, World, at, catalogue, daily, default_goal, event, every, goal,
+        goal_of, keeping, kills, needs, one, relative, rotating, weekly,
     },
 };
 
@@ -45,6 +46,23 @@ fn all_kinds() -> World {
                 needs(daily("d5"), &["d3"]),
             ],
         ),
+        (
+            "e",
+            vec![
+                keeping(
+                    rotating(goal_of("e1", INCREMENT, stat, 6), every(3_600), true, true),
+                    Unclaimed::Grace { seconds: 5_400 },
+                ),
+                rotating(goal("e2"), MIDNIGHTS, false, true),
+                rotating(goal_of("e3", INCREMENT, EventSource::Login, 2), every(1_000), true, false),
+                keeping(
+                    rotating(goal_of("e4", GoalKind::Absolute, EventSource::Login, 2), MIDNIGHTS, true, true),
+                    Unclaimed::Grant,
+                ),
+                needs(keeping(daily("e5"), Unclaimed::Grant), &["c1"]),
+                rotating(goal_of("e6", INCREMENT, stat, 8), every(20_000), false, false),
+            ],
+        ),
     ]))
 }
 
@@ -64,20 +82,22 @@ enum Step {
     Wait(i64),
 }
 
-const GOALS: [&str; 11] = ["c1", "c2", "c3", "c4", "c5", "c6", "d1", "d2", "d3", "d4", "d5"];
+const GOALS: [&str; 17] =
+    ["c1", "c2", "c3", "c4", "c5", "c6", "d1", "d2", "d3", "d4", "d5", "e1", "e2", "e3", "e4", "e5", "e6"];
 
 fn goal_name() -> impl Strategy<Value = String> {
     prop::sample::select(GOALS.to_vec()).prop_map(str::to_owned)
 }
 
 fn challenge() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["c", "d"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["c", "d", "e"]).prop_map(str::to_owned)
 }
 
 fn command() -> impl Strategy<Value = Command> {
     let names = prop::sample::subsequence(GOALS.to_vec(), 0..5);
     prop_oneof![
         2 => Just(Command::Initialize),
+        1 => Just(Command::GrantUnclaimed),
         5 => (goal_name(), any::<bool>()).prop_map(|(goal, active)| {
             // Most goals with their own challenge, named by its first letter.
             Command::SetActive { challenge: goal[..1].to_owned(), goal, active }
@@ -164,6 +184,8 @@ impl History {
             let new = self.world.player.goal(old.number).expect("goals do not vanish");
             check_latch(old, new);
         }
+        // What has to be done when is told by the live part alone.
+        self.world.due();
         let activated = self
             .world
             .player
@@ -233,9 +255,27 @@ impl History {
         let age = self.world.now.since(first);
         if (0..RECEIPTS_MS).contains(&age) {
             let before = self.without_hindsight();
+            let told =
+                !needs_receipts(&event, &self.world.catalogue) || self.world.receipts.contains(&event.key);
             self.world.event(&event);
-            assert_eq!(self.without_hindsight(), before, "after {age} ms: {event:?}");
+            let after = self.without_hindsight();
+            if told {
+                assert_eq!(after, before, "after {age} ms: {event:?}");
+            } else {
+                // It counted for nothing that adds up, so it has no receipt: when it comes again
+                // after a cycle has ended, it is too late for its own and counts for what is current.
+                assert_eq!(self.without_cycles(&after), self.without_cycles(&before), "{age} ms: {event:?}");
+            }
         }
+    }
+
+    /// The goals that have no cycles, or days only.
+    fn without_cycles(&self, player: &Player) -> Vec<GoalState> {
+        let steady = |state: &&GoalState| {
+            let index = self.world.catalogue.find_number(state.number).expect("in the catalogue");
+            self.world.catalogue.goal(index).definition.rotation.is_none()
+        };
+        player.goals().filter(steady).cloned().collect()
     }
 
     /// The document, but for when the relative goal was completed: it keeps the peak and not
@@ -339,7 +379,127 @@ fn stat_event(at: usize, value: f64, increment: f64, ms: i64) -> Event {
     event(kills(value, increment), self::at(crate::rules::fixtures::NOON).plus_millis(ms), &format!("e{at}"))
 }
 
+/// Goals of every kind that have a new cycle at midnight, in every combination of what happens then.
+fn over_midnight(kinds: &[GoalDefinition]) -> Vec<GoalDefinition> {
+    let mut goals = Vec::new();
+    for kind in kinds {
+        for (reset, reselect) in [(true, true), (true, false), (false, true), (false, false)] {
+            let id = format!("{}-{reset}-{reselect}", kind.id);
+            let goal = rotating(GoalDefinition { id, ..kind.clone() }, MIDNIGHTS, reset, reselect);
+            // Its policy shows what was completed in the cycle before.
+            goals.push(if reset { keeping(goal, Unclaimed::Grace { seconds: 3_600 }) } else { goal });
+        }
+    }
+    goals
+}
+
+/// Five minutes before midnight: what happens from then on is in the window five minutes after it.
+const EVE: &str = "2026-11-24T23:55:00Z";
+
+/// Plays events that happen around midnight: in the order of time as they happen (`None`), or all of
+/// them at five minutes past, in an order.
+fn around_midnight(goals: &[GoalDefinition], events: &[Event], order: Option<&[usize]>) -> World {
+    let ids: Vec<String> = goals.iter().map(|goal| goal.id.clone()).collect();
+    let mut world = World::new(one(goals.to_vec()));
+    world.now = at(EVE).plus_millis(-3_600_000);
+    for id in &ids {
+        world.set_active(id, true);
+    }
+    match order {
+        None => {
+            let mut sorted: Vec<&Event> = events.iter().collect();
+            sorted.sort_by_key(|event| event.at);
+            for event in sorted {
+                world.now = event.at;
+                world.event(event);
+            }
+        }
+        Some(order) => {
+            world.now = at(EVE).plus_millis(600_000);
+            for at in order {
+                world.event(&events[*at]);
+            }
+        }
+    }
+    world.now = at(EVE).plus_millis(600_000);
+    world
+}
+
+/// What is promised to be the same: all that is shown but for when goals that add up were
+/// completed, and which completions of the cycle before were kept.
+fn promised(world: &World, goal: &str) -> (GoalView, Vec<u32>) {
+    let mut view = world.view(goal);
+    let index = world.catalogue.find_goal(goal).expect(goal);
+    let definition = &world.catalogue.goal(index).definition;
+    if definition.adds_up() || definition.requirement.mode == ProgressMode::Relative {
+        view.completed_at = None;
+    }
+    let mut rolled = world.player.clone();
+    let context = world.context();
+    let initialized = decide(&mut rolled, &Command::Initialize, &context, &mut Effects::default());
+    assert!(initialized.is_ok());
+    let number = world.number(goal);
+    let kept = rolled.head.kept.iter().filter(|kept| kept.goal == number);
+    (view, kept.map(|kept| kept.cycle.number).collect())
+}
+
+/// Events from five minutes before midnight to five after, with times that differ, and an order.
+fn midnight_events() -> impl Strategy<Value = (Vec<Event>, Vec<usize>)> {
+    let value = prop_oneof![(-2..20_i32).prop_map(f64::from), -1.0..20.0];
+    vec((value, -3.0..6.0, 0..600_i64), 1..12).prop_flat_map(|events| {
+        let events = events.into_iter().enumerate();
+        let events: Vec<Event> = events
+            .map(|(place, (value, increment, seconds))| {
+                let ms = i64::try_from(place).expect("few");
+                let time = at(EVE).plus_millis(seconds * 1_000 + ms);
+                event(kills(value, increment), time, &format!("e{place}"))
+            })
+            .collect();
+        let count = events.len();
+        (Just(events), order(count))
+    })
+}
+
+/// The same of a statistic that grows as its events say.
+fn midnight_growth() -> impl Strategy<Value = (Vec<Event>, Vec<usize>)> {
+    vec((0..6_i32, 1..60_000_i64), 1..12).prop_flat_map(|steps| {
+        let (mut value, mut ms) = (50.0, 0);
+        let mut events = Vec::new();
+        for (place, (grown, later)) in steps.into_iter().enumerate() {
+            value += f64::from(grown);
+            ms += later;
+            let time = at(EVE).plus_millis(ms.min(600_000));
+            events.push(event(kills(value, f64::from(grown)), time, &format!("e{place}")));
+        }
+        let count = events.len();
+        (Just(events), order(count))
+    })
+}
+
 proptest! {
+    #[test]
+    fn any_order_over_a_boundary_ends_the_same((events, order) in midnight_events()) {
+        let goals = over_midnight(&[goal("a"), goal_of("i", INCREMENT, EventSource::Statistic, 5)]);
+        let sorted: Vec<usize> = (0..events.len()).collect();
+        let in_time = around_midnight(&goals, &events, None);
+        let late = around_midnight(&goals, &events, Some(&order));
+        let other = around_midnight(&goals, &events, Some(&sorted));
+        for goal in &goals {
+            prop_assert_eq!(promised(&in_time, &goal.id), promised(&late, &goal.id), "{}", goal.id);
+            prop_assert_eq!(promised(&other, &goal.id), promised(&late, &goal.id), "{}", goal.id);
+        }
+    }
+
+    #[test]
+    fn any_order_of_growth_over_a_boundary_ends_the_same((events, order) in midnight_growth()) {
+        let goals = over_midnight(&[relative("r")]);
+        let in_time = around_midnight(&goals, &events, None);
+        let late = around_midnight(&goals, &events, Some(&order));
+        for goal in &goals {
+            prop_assert_eq!(promised(&in_time, &goal.id), promised(&late, &goal.id), "{}", goal.id);
+        }
+    }
+
     #[test]
     fn histories_keep_the_promises(steps in vec(step(), 1..60), seed in any::<u64>()) {
         let mut history = History { world: all_kinds(), delivered: Vec::new() };

@@ -4,41 +4,71 @@ use std::borrow::Cow;
 
 use crate::{
     Goal, GoalState, Player, Status, Timestamp,
-    catalogue::GoalKind,
-    cycle::cycle_at,
-    player::{CycleMark, PreviousCycle},
+    catalogue::{GoalKind, Unclaimed},
+    cycle::Cycles,
+    player::{CycleMark, KeptReward, LateState, PreviousCycle},
 };
 
-/// Starts the cycle that `at` belongs to, when the goal is in an older one. Answers whether a
-/// completion that nobody claimed was lost.
+/// Starts the cycle that `at` belongs to, when the goal is in an older one. Answers the completion
+/// of the old one that nobody had asked to be rewarded, if there was one and progress began again.
 ///
-/// Cycles only move forward: a clock that steps back changes nothing.
-pub(super) fn roll_over(state: &mut GoalState, goal: &Goal, at: Timestamp) -> bool {
-    if state.cycle.end.is_some_and(|end| at < end) {
-        return false;
+/// `asked`: a claim of the old cycle was made, however its grant ends. It is as good as claimed
+/// then: what one completion earns must not be asked for in two cycles.
+pub(super) fn roll_over(
+    state: &mut GoalState,
+    goal: &Goal,
+    at: Timestamp,
+    asked: bool,
+) -> Option<KeptReward> {
+    let next = goal.cycles.next(state, at)?;
+    let taken = asked || state.status == Status::Claimed;
+    if taken && !goal.on_expiry.allow_reselection {
+        // For good.
+        return None;
     }
-    let next = cycle_at(goal, at);
-    if next.end.is_none() || next.number <= state.cycle.number {
-        return false;
+    if taken && next.end.is_none() {
+        // The only cycle that there is, is over.
+        return None;
     }
-    if state.cycle == CycleMark::default() {
+    let ended = std::mem::replace(&mut state.cycle, next);
+    if ended == CycleMark::default() {
         // The goal had no cycles when it was last written.
-        state.cycle = next;
-        return false;
+        return None;
     }
-    let lost = state.status == Status::Completed;
-    if state.status != Status::NotStarted {
+    let anew = goal.on_expiry.reset_progress;
+    if (anew && state.status != Status::NotStarted) || taken {
         // Cycles in which nothing happened leave no trace, so that it makes no difference
         // whether anybody looked at the goal meanwhile.
         state.previous = Some(PreviousCycle {
-            cycle: state.cycle,
+            cycle: ended,
             status: state.status,
             progress: state.progress,
             completed_at: state.completed_at,
         });
+        state.late = anew.then(|| late_of(state, goal)).flatten();
     }
-    state.cycle = next;
-    // Daily goals are the only ones with cycles, and every day starts from nothing.
+    let lost = (anew && !taken && state.status == Status::Completed).then_some(KeptReward {
+        goal: state.number,
+        cycle: ended,
+        completed_at: state.completed_at,
+    });
+    if anew {
+        begin_anew(state);
+    } else if taken {
+        open_again(state);
+    }
+    lost
+}
+
+/// What late events will need of the cycle that ends. A daily goal's need nothing: any of them
+/// completes it.
+pub(super) fn late_of(state: &GoalState, goal: &Goal) -> Option<Box<LateState>> {
+    let open = goal.definition.kind != GoalKind::Daily && !state.status.is_done();
+    let late = LateState { applied: state.applied, baseline: state.baseline };
+    (open && late != LateState::default()).then(|| Box::new(late))
+}
+
+fn begin_anew(state: &mut GoalState) {
     state.status = Status::NotStarted;
     state.progress = 0;
     state.completed_at = None;
@@ -46,7 +76,17 @@ pub(super) fn roll_over(state: &mut GoalState, goal: &Goal, at: Timestamp) -> bo
     state.applied = None;
     state.days = None;
     state.baseline = None;
-    lost
+}
+
+/// A claimed goal whose progress is carried on: its next event may complete it again.
+fn open_again(state: &mut GoalState) {
+    state.status = Status::InProgress;
+    state.completed_at = None;
+    state.claimed_at = None;
+    if let Some(baseline) = &mut state.baseline {
+        // The peaks of the old cycle complete nothing in the new one.
+        baseline.peak = f64::NEG_INFINITY;
+    }
 }
 
 /// The goal as it is at a time: rolled over, unless a claim of it is being granted.
@@ -56,11 +96,33 @@ pub(super) fn current<'a>(
     goal: &Goal,
     at: Timestamp,
 ) -> Cow<'a, GoalState> {
-    let over = goal.definition.kind == GoalKind::Daily && state.cycle.end.is_none_or(|end| end <= at);
+    let over = !matches!(goal.cycles, Cycles::One) && state.cycle.end.is_none_or(|end| end <= at);
     if !over || player.is_claiming(state) {
         return Cow::Borrowed(state);
     }
+    let asked = player.claim(state.number, state.cycle.number).is_some();
     let mut rolled = state.clone();
-    roll_over(&mut rolled, goal, at);
+    roll_over(&mut rolled, goal, at, asked);
     Cow::Owned(rolled)
 }
+
+/// When a goal as it is shown at a time expires: at the end of its cycle; never, when it has no
+/// cycles or was claimed for good.
+pub(super) fn expires_at(state: &GoalState, goal: &Goal, at: Timestamp) -> Option<Timestamp> {
+    let over = state.cycle.end.is_some_and(|end| end <= at);
+    let for_good = state.status == Status::Claimed && (over || !goal.on_expiry.allow_reselection);
+    if matches!(goal.cycles, Cycles::One) || for_good { None } else { state.cycle.end }
+}
+
+/// Until when a completion of a cycle that has ended can still be claimed; `None`: it cannot.
+pub(super) fn claimable_until(kept: &KeptReward, goal: &Goal) -> Option<Timestamp> {
+    match goal.unclaimed() {
+        Unclaimed::Forfeit => None,
+        Unclaimed::Grace { seconds } => Some(kept.cycle.end?.plus_millis(i64::from(seconds) * 1_000)),
+        // Until it is granted by itself.
+        Unclaimed::Grant => Some(Timestamp::from_seconds(i64::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use crate::{
-    ChallengeIndex, Effects, Goal, GoalIndex, GoalNumber, JournalKind, Player, Status,
+    ChallengeIndex, Effects, Goal, GoalIndex, JournalKind, Player, Status,
     limits::MAX_SELECTION,
     rules::{
         Context, Refusal, Reply,
-        assign::{activate, deactivate, roll_over_goals},
+        assign::{activate, deactivate},
         call::{find_goal, journal},
+        unclaimed::roll_over_goals,
         view::{current_state, open_prerequisites},
         view_goal,
     },
@@ -119,8 +120,7 @@ fn select(
     let touched = selected.iter().chain(&leaving).map(|index| context.catalogue.goal(*index).number);
     roll_over_goals(player, touched, context, effects);
     let replaced = leaving.into_iter().filter(|index| deactivate(player, *index, context)).collect();
-    let assigned: Vec<GoalNumber> =
-        selected.iter().filter_map(|index| activate(player, *index, context)).collect();
+    let assigned = selected.iter().filter_map(|index| activate(player, *index, context)).collect();
     journal(player, effects, context.now, JournalKind::Assigned, assigned);
     player.settle(context.catalogue);
     let view = |index| view_goal(Some(player), context.catalogue, index, context.now);

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use crate::{
-    Catalogue, ClaimState, Goal, GoalIndex, GoalState, Player, Status, Timestamp, cycle::cycle_at,
-    rules::rollover::current,
+    Catalogue, ClaimState, Goal, GoalIndex, GoalState, Player, Status, Timestamp,
+    catalogue::Unclaimed,
+    player::KeptReward,
+    rules::rollover::{claimable_until, current, expires_at},
 };
 
 /// A goal as a player sees it.
@@ -26,6 +28,8 @@ pub struct GoalView {
     pub claimed_at: Option<Timestamp>,
     /// When the cycle ends.
     pub expires_at: Option<Timestamp>,
+    /// Until when a completion of an earlier cycle can still be claimed, if there is one.
+    pub claimable_until: Option<Timestamp>,
     /// What is known of a grant that has not ended well.
     pub claim: Option<ClaimState>,
 }
@@ -49,10 +53,12 @@ pub fn view_goal(
             assigned_at: None,
             completed_at: None,
             claimed_at: None,
-            expires_at: cycle_at(goal, at).end,
+            expires_at: goal.cycles.of_nobody(at).end,
+            claimable_until: None,
             claim: None,
         };
     };
+    let kept = claimable_until_at(player, state, goal, at);
     let state = current(player, state, goal, at);
     GoalView {
         progress: state.progress,
@@ -62,9 +68,27 @@ pub fn view_goal(
         assigned_at: state.assigned_at,
         completed_at: state.completed_at,
         claimed_at: state.claimed_at,
-        expires_at: state.cycle.end,
+        expires_at: expires_at(&state, goal, at),
+        claimable_until: kept,
         claim: player.claim(goal.number, state.cycle.number).map(|claim| claim.state),
     }
+}
+
+/// The end of the first grace period that is running, also of a completion that nobody has moved
+/// out of its cycle yet.
+fn claimable_until_at(player: &Player, state: &GoalState, goal: &Goal, at: Timestamp) -> Option<Timestamp> {
+    if !matches!(goal.unclaimed(), Unclaimed::Grace { .. }) {
+        return None;
+    }
+    let ended = state.status == Status::Completed
+        && state.cycle.end.is_some_and(|end| end <= at)
+        && player.claim(state.number, state.cycle.number).is_none();
+    let waiting = KeptReward { goal: goal.number, cycle: state.cycle, completed_at: state.completed_at };
+    let kept = player.head.kept.iter().filter(|kept| kept.goal == goal.number).copied();
+    kept.chain(ended.then_some(waiting))
+        .filter_map(|kept| claimable_until(&kept, goal))
+        .filter(|until| at < *until)
+        .min()
 }
 
 /// The prerequisites of a goal that are neither completed nor claimed.

@@ -189,6 +189,57 @@ pub struct GetRotationStatusResponse {
     #[serde(serialize_with = "crate::json::present")]
     pub rotation: ::core::option::Option<RotationInfo>,
 }
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChallengeHistoryRequest {
+    #[prost(string, tag = "1")]
+    pub challenge_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetChallengeHistoryResponse {
+    #[prost(string, tag = "1")]
+    pub challenge_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub cycles: ::prost::alloc::vec::Vec<PastCycle>,
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PastCycle {
+    #[prost(string, tag = "1")]
+    pub end_time: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub goals: ::prost::alloc::vec::Vec<PastGoal>,
+}
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PastGoal {
+    #[prost(string, tag = "1")]
+    pub goal_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub cycle: u32,
+    #[prost(string, tag = "4")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub completed_at: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub claimed_at: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    #[serde(serialize_with = "crate::json::present")]
+    pub reward: ::core::option::Option<Reward>,
+}
 /// Asks whether the service answers.
 #[derive(::serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -273,6 +324,8 @@ pub struct Goal {
     /// How far the claim is; empty when nothing was claimed.
     #[prost(string, tag = "15")]
     pub claim_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub claimable_until: ::prost::alloc::string::String,
 }
 /// An active goal of a player.
 #[derive(::serde::Serialize)]
@@ -817,6 +870,13 @@ pub mod service_server {
             request: tonic::Request<super::GetRotationStatusRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetRotationStatusResponse>,
+            tonic::Status,
+        >;
+        async fn get_challenge_history(
+            &self,
+            request: tonic::Request<super::GetChallengeHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChallengeHistoryResponse>,
             tonic::Status,
         >;
         /// Whether the service answers. Needs no token.

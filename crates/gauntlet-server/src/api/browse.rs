@@ -6,7 +6,7 @@ use std::{
 };
 
 use gauntlet_domain::{
-    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Timestamp, cycle::day_number, view_goal,
+    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Timestamp, cycle::Cycles, view_goal,
 };
 use gauntlet_proto::service as proto;
 use gauntlet_store::Stored;
@@ -83,14 +83,27 @@ impl Browse {
         }
         self.challenge.hash(&mut hash);
         self.active_only.hash(&mut hash);
-        self.hash_days(&mut hash);
+        self.hash_cycles(&mut hash);
         format!("W/\"{:016x}\"", hash.finish())
     }
 
-    /// The calendar day of every time zone in which a daily goal lives.
-    fn hash_days(&self, hash: &mut DefaultHasher) {
-        for zone in self.catalogue.daily_zones() {
-            day_number(*zone, self.now).hash(hash);
+    /// Which boundaries have passed: of the catalogue's calendars, of the player's own cycles, and
+    /// of grace periods.
+    fn hash_cycles(&self, hash: &mut DefaultHasher) {
+        for calendar in self.catalogue.calendars() {
+            calendar.span_at(self.now).number.hash(hash);
+        }
+        let Some(player) = self.document() else { return };
+        let catalogue = &self.catalogue;
+        let view = |index| view_goal(Some(player), catalogue, index, self.now);
+        if catalogue.has_per_user_cycles() {
+            let own = player.goals().filter_map(|state| catalogue.find_number(state.number));
+            for index in own.filter(|index| matches!(catalogue.goal(*index).cycles, Cycles::PerUser { .. })) {
+                view(index).expires_at.hash(hash);
+            }
+        }
+        for index in player.head.kept.iter().filter_map(|kept| catalogue.find_number(kept.goal)) {
+            view(index).claimable_until.hash(hash);
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn goal_message(goal: &Goal, view: GoalView, now: Timestamp) -> proto
         expires_at: time(view.expires_at),
         expires_in_seconds: seconds_until(view.expires_at, now),
         claim_state: view.claim.map_or("", |claim| claim.as_str()).into(),
+        claimable_until: time(view.claimable_until),
     }
 }
 
@@ -132,7 +133,7 @@ fn requirement(goal: &Goal) -> proto::Requirement {
     }
 }
 
-fn reward(reward: &Reward) -> proto::Reward {
+pub(super) fn reward(reward: &Reward) -> proto::Reward {
     proto::Reward {
         r#type: reward.kind.as_str().into(),
         reward_id: reward.id.clone(),
@@ -140,7 +141,7 @@ fn reward(reward: &Reward) -> proto::Reward {
     }
 }
 
-fn time(time: Option<Timestamp>) -> String {
+pub(super) fn time(time: Option<Timestamp>) -> String {
     time.map(Timestamp::to_rfc3339).unwrap_or_default()
 }
 

@@ -41,7 +41,7 @@ pub(super) const LOGIN: &str = "accelbyte.iam.account.v1.UserAuthenticationUserL
 pub(super) const STAT: &str = "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage";
 
 /// The methods that are served, as metrics name them.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 17] = [
     LOGIN,
     STAT,
     "gauntlet.events.v1.EventStream/Publish",
@@ -51,6 +51,7 @@ const METHODS: [&str; 16] = [
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "service.Service/BatchSelectGoals",
     "service.Service/ClaimGoalReward",
+    "service.Service/GetChallengeHistory",
     "service.Service/GetRotationStatus",
     "service.Service/GetUserChallenge",
     "service.Service/GetUserChallenges",
@@ -219,7 +220,10 @@ fn outcome(response: &Response) -> (&'static str, &'static str) {
 /// events takes its own place.
 fn class(label: &str) -> Option<Class> {
     match label {
-        "service.Service/GetUserChallenge" | "service.Service/GetUserChallenges" => Some(Class::Read),
+        "service.Service/GetChallengeHistory"
+        | "service.Service/GetRotationStatus"
+        | "service.Service/GetUserChallenge"
+        | "service.Service/GetUserChallenges" => Some(Class::Read),
         "service.Service/BatchSelectGoals"
         | "service.Service/InitializePlayer"
         | "service.Service/RandomSelectGoals"
@@ -292,7 +296,6 @@ mod tests {
                 "grpc.health.v1.Health/Watch",
                 "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                 "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                "service.Service/GetRotationStatus",
                 "service.Service/HealthCheck",
             ]
         );

@@ -100,8 +100,16 @@ impl service_server::Service for Service {
         &self,
         request: Request<proto::GetRotationStatusRequest>,
     ) -> Reply<proto::GetRotationStatusResponse> {
-        let (_, request) = self.open(request).await?;
-        reply(self.api.rotation_status(&request))
+        let (caller, request) = self.open(request).await?;
+        reply(self.api.rotation_status(&caller, &request).await)
+    }
+
+    async fn get_challenge_history(
+        &self,
+        request: Request<proto::GetChallengeHistoryRequest>,
+    ) -> Reply<proto::GetChallengeHistoryResponse> {
+        let (caller, request) = self.open(request).await?;
+        reply(self.api.history(&caller, &request).await)
     }
 
     async fn health_check(&self, _: Request<proto::HealthCheckRequest>) -> Reply<proto::HealthCheckResponse> {

@@ -49,23 +49,63 @@ impl<S: Send + Sync> FromRequestParts<S> for ActiveOnly {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        if parts.uri.query().is_none_or(str::is_empty) {
-            return Ok(Self(false));
-        }
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| ApiError::new(Reason::InvalidInput, "the query is not a list of parameters"))?;
-        let mut values = pairs.iter().filter(|(key, _)| matches!(key.as_str(), "active_only" | "activeOnly"));
-        let Some((_, value)) = values.next() else { return Ok(Self(false)) };
-        if values.next().is_some() {
-            return Err(ApiError::invalid("active_only", "is given more than once"));
-        }
+        let pairs = parameters(parts)?;
+        let Some(value) = one(&pairs, "active_only", "activeOnly")? else { return Ok(Self(false)) };
         // The spellings that the service which this one replaces took.
-        match value.as_str() {
+        match value {
             "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(Self(true)),
             "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(Self(false)),
             _ => Err(ApiError::invalid("active_only", "is neither true nor false")),
         }
     }
+}
+
+/// The parameters `page_size` and `page_token`, also spelled `pageSize` and `pageToken`; 0 and empty
+/// when they are missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) size: i32,
+    pub(super) token: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let pairs = parameters(parts)?;
+        let size = match one(&pairs, "page_size", "pageSize")? {
+            None => 0,
+            Some(text) => {
+                text.parse().map_err(|_| ApiError::invalid("page_size", "is not a whole number"))?
+            }
+        };
+        let token = one(&pairs, "page_token", "pageToken")?.unwrap_or_default().to_owned();
+        Ok(Self { size, token })
+    }
+}
+
+/// The parameters of the query, decoded.
+fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
+    if parts.uri.query().is_none_or(str::is_empty) {
+        return Ok(Vec::new());
+    }
+    let Query(pairs) = Query::try_from_uri(&parts.uri)
+        .map_err(|_| ApiError::new(Reason::InvalidInput, "the query is not a list of parameters"))?;
+    Ok(pairs)
+}
+
+/// The value of a parameter that may be given once, in one of two spellings.
+fn one<'a>(
+    pairs: &'a [(String, String)],
+    name: &'static str,
+    other: &str,
+) -> Result<Option<&'a str>, ApiError> {
+    let mut values = pairs.iter().filter(|(key, _)| key == name || key == other).map(|(_, value)| value);
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(ApiError::invalid(name, "is given more than once"));
+    }
+    Ok(value.map(String::as_str))
 }
 
 #[cfg(test)]

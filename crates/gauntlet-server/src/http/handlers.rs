@@ -13,7 +13,7 @@ use gauntlet_proto::service as proto;
 use super::{
     ApiState, conditional,
     encoding::{Encoding, WORTH_COMPRESSING},
-    extract::{ActiveOnly, Player, Segments},
+    extract::{ActiveOnly, Page, Player, Segments},
     fields::Fields,
     pieces::Pieces,
     reply::{Json, json_bytes},
@@ -108,13 +108,24 @@ pub(super) async fn random_select(
     state.face.api.random_select(&caller, request).await.map(Json)
 }
 
-/// Rotations are the same for everybody, but they are not for strangers.
+/// Global rotations are the same for everybody, but they are not for strangers.
 pub(super) async fn rotation(
     State(state): State<ApiState>,
-    Player(_): Player,
+    Player(caller): Player,
     Segments(challenge_id): Segments<String>,
 ) -> Reply<proto::GetRotationStatusResponse> {
-    state.face.api.rotation_status(&proto::GetRotationStatusRequest { challenge_id }).map(Json)
+    let request = proto::GetRotationStatusRequest { challenge_id };
+    state.face.api.rotation_status(&caller, &request).await.map(Json)
+}
+
+pub(super) async fn history(
+    State(state): State<ApiState>,
+    Player(caller): Player,
+    Segments(challenge_id): Segments<String>,
+    Page { size, token }: Page,
+) -> Reply<proto::GetChallengeHistoryResponse> {
+    let request = proto::GetChallengeHistoryRequest { challenge_id, page_size: size, page_token: token };
+    state.face.api.history(&caller, &request).await.map(Json)
 }
 
 pub(super) async fn health(State(state): State<ApiState>) -> Reply<proto::HealthCheckResponse> {

@@ -132,11 +132,12 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// What a request competes for; nothing for health, operations, rotations (which ask no store) and
-/// what does not exist.
+/// What a request competes for; nothing for health, operations and what does not exist.
 fn class(label: &str, method: &Method) -> Option<Class> {
     match (method, label) {
-        (&Method::GET, paths::CHALLENGES | paths::CHALLENGE) => Some(Class::Read),
+        (&Method::GET, paths::CHALLENGES | paths::CHALLENGE | paths::ROTATION | paths::HISTORY) => {
+            Some(Class::Read)
+        }
         (&Method::POST, paths::INITIALIZE | paths::BATCH_SELECT | paths::RANDOM_SELECT)
         | (&Method::PUT, paths::ACTIVE) => Some(Class::Write),
         (&Method::POST, paths::CLAIM) => Some(Class::Claim),

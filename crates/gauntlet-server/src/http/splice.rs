@@ -225,6 +225,7 @@ const NOBODY: GoalView = GoalView {
     completed_at: None,
     claimed_at: None,
     expires_at: None,
+    claimable_until: None,
     claim: None,
 };
 /// How the list of challenges begins.
@@ -284,6 +285,8 @@ fn goal_rest(out: &mut Vec<u8>, view: &GoalView, now: Timestamp) {
     write::number(out, seconds_until(view.expires_at, now));
     out.extend_from_slice(b",\"claimState\":\"");
     out.extend_from_slice(view.claim.map_or("", |claim| claim.as_str()).as_bytes());
+    out.extend_from_slice(b"\",\"claimableUntil\":\"");
+    write::time(out, view.claimable_until);
     out.extend_from_slice(b"\"}");
 }
 

@@ -157,6 +157,12 @@ pub(super) static GRANTS_HELD_BACK: Row = counter(
     "Calls to the reward platform that were put off without a call, by cause: breaker, budget",
     "the platform is in trouble and left alone",
 );
+pub(super) static UNCLAIMED_GRANTED: Row = counter(
+    "gauntlet_unclaimed_granted",
+    &[],
+    "Rewards ordered by themselves at the end of their cycle, because nobody had claimed them",
+    "with goals that grant unclaimed rewards: no worker runs, or nobody completes them",
+);
 pub(super) static GRANT_DURATION: Row = histogram(
     "gauntlet_grant_duration",
     &["adapter"],

@@ -1,4 +1,5 @@
-//! The recovery worker: takes over grants whose sender did not come back.
+//! The worker: takes over grants whose sender did not come back, and looks after players whose
+//! unclaimed rewards are granted by themselves.
 
 use std::time::Duration;
 
@@ -35,9 +36,11 @@ pub(crate) async fn recover(rewards: Rewards, interval: Duration, stop: Cancella
         let since = Instant::now();
         let (taken, more) = rewards.take_over().await;
         crash::point_if(Point::TakenOver, || !taken.is_empty());
-        pause = if more { Duration::ZERO } else { interval };
         let resumed = |due| rewards.core.traces().own("grant.resume", rewards.resume(due, since));
         join_all(taken.into_iter().map(resumed)).await;
+        at("granting unclaimed rewards");
+        let more = rewards.grant_unclaimed().await || more;
+        pause = if more { Duration::ZERO } else { interval };
         rewards.report().await;
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gauntlet_domain::{Catalogue, Effects, Player, Receipt, count_event, decide, needs_receipts};
-use gauntlet_store::{Load, Loaded, PlayerKey, Stored, Write, Written};
+use gauntlet_domain::{
+    Catalogue, Command, Context, Effects, Player, Receipt, count_event, decide, due, needs_receipts,
+};
+use gauntlet_store::{Due, Load, Loaded, PlayerKey, Stored, Write, Written};
 
 use super::{CallAnswer, CallError, EventAnswer, Operation, ReplyTo, Work};
 use crate::{
@@ -230,11 +232,13 @@ fn plan(
             }
         });
     }
-    if !fence && effects.is_empty() && player == *before {
+    let due = due_after(work, before, &player, &context);
+    let looked_after = stored.is_some() && is_looked_after(work);
+    if !fence && !looked_after && effects.is_empty() && player == *before {
         return Plan { answers, write: None };
     }
     let settled_changed = player.has_settled() && player.settled() != before.settled();
-    player.stamp(core.random(), catalogue);
+    player.stamp(core.random(), &context);
     let receipts = player.turn_page();
     let write = Write {
         key: key.clone(),
@@ -246,9 +250,33 @@ fn plan(
         orders: effects.orders,
         results: effects.results,
         journal: effects.journal,
+        due,
         at: core.now(),
     };
     Plan { answers, write: Some(write) }
+}
+
+/// Whether the worker is looking after the player: then it is told when to look again.
+fn is_looked_after(work: &[Work]) -> bool {
+    work.iter().any(|work| matches!(work, Work::Call(Command::GrantUnclaimed)))
+}
+
+/// When somebody has to look after the player next. Events say so only when they change it; calls,
+/// which are few, say so again, because a catalogue may have changed it meanwhile.
+fn due_after(work: &[Work], before: &Player, after: &Player, context: &Context<'_>) -> Due {
+    if is_looked_after(work) {
+        return due(after, context.catalogue, context.late_window_ms).map_or(Due::Never, Due::At);
+    }
+    if !context.catalogue.grants_unclaimed() {
+        return Due::Keep;
+    }
+    let at = due(after, context.catalogue, context.late_window_ms);
+    let called = at.is_some() && work.iter().any(|work| matches!(work, Work::Call(_)));
+    if called || at != due(before, context.catalogue, context.late_window_ms) {
+        at.map_or(Due::Never, Due::At)
+    } else {
+        Due::Keep
+    }
 }
 
 /// Carries a group out under the player's row lock, the last try of a group that lost too many

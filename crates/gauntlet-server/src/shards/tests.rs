@@ -118,6 +118,25 @@ impl Store for FaultyStore {
     async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error> {
         self.inner.journal(player, after, limit).await
     }
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        self.inner.journal_before(player, before, limit).await
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        self.inner.take_due_players(namespace, now, again, limit).await
+    }
+
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
         self.inner.prune_journal(before).await
     }
@@ -355,6 +374,7 @@ async fn a_document_of_a_newer_catalogue_is_left_alone() {
         lease: None,
         results: Vec::new(),
         journal: Vec::new(),
+        due: gauntlet_store::Due::Keep,
         at: rig.core.now(),
     };
     rig.store.commit(&[write]).await.unwrap();
@@ -399,6 +419,7 @@ async fn nothing_is_promised_from_memory_alone() {
         lease: None,
         results: Vec::new(),
         journal: Vec::new(),
+        due: gauntlet_store::Due::Keep,
         at: rig.core.now(),
     };
     rig.store.commit(&[write]).await.unwrap();

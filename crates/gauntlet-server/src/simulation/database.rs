@@ -339,6 +339,33 @@ impl Store for Connection {
         self.database.inner.journal(player, after, limit).await
     }
 
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        self.database.inner.journal_before(player, before, limit).await
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        let namespace = namespace.to_owned();
+        let work = move |database: Arc<Database>, _| async move {
+            let taken = database.inner.take_due_players(&namespace, now, again, limit).await?;
+            for key in &taken {
+                database.trace.note(format_args!("  due: {}", key.player));
+            }
+            Ok(taken)
+        };
+        self.perform("player.take_due", String::new(), true, work).await
+    }
+
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
         let work =
             move |database: Arc<Database>, _| async move { database.inner.prune_journal(before).await };

@@ -28,6 +28,9 @@ use crate::{
 pub(super) const ONCE: [&str; 4] = ["once0", "once1", "once2", "once3"];
 pub(super) const DRAWS: u64 = 8;
 const MENU: u64 = 5;
+/// The goal with cycles of the player's own, and how long they last.
+pub(super) const TURN: &str = "turn";
+pub(super) const TURN_SECONDS: i64 = 20;
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(super) struct Sent {
     /// When a delivery began and when it ended; one that was given up has no end.
     pub(super) deliveries: Vec<(u64, Option<u64>)>,
     pub(super) acknowledged: Option<u64>,
+    /// By the true clock.
+    pub(super) acknowledged_at: Option<Timestamp>,
 }
 
 /// Switching the side goal: asked, and told that it is so.
@@ -218,7 +223,15 @@ impl Someone {
         // No two events of a player happen at once.
         let at = self.world.clock.now().max(book.newest.plus_millis(1));
         book.newest = at;
-        book.events.push(Sent { id, what, at, made, deliveries: Vec::new(), acknowledged: None });
+        book.events.push(Sent {
+            id,
+            what,
+            at,
+            made,
+            deliveries: Vec::new(),
+            acknowledged: None,
+            acknowledged_at: None,
+        });
         book.events.len() - 1
     }
 
@@ -248,7 +261,10 @@ impl Someone {
             }
             match told {
                 Ok(Ok(())) => {
-                    self.book().events[place].acknowledged.get_or_insert(ended);
+                    let now = self.world.clock.now();
+                    let event = &mut self.book().events[place];
+                    event.acknowledged.get_or_insert(ended);
+                    event.acknowledged_at.get_or_insert(now);
                     return;
                 }
                 Ok(Err(error)) => self.failed(&event.id, &error),
@@ -514,6 +530,16 @@ async fn hand_in(ingest: &crate::ingest::Ingest, player: String, event: Sent) ->
     ingest.stat(update).await
 }
 
+/// A goal that begins anew every few seconds, whose unclaimed reward is granted by itself.
+fn turning(mut goal: serde_json::Value) -> serde_json::Value {
+    goal["rotation"] = serde_json::json!({
+        "type": "per_user", "duration": TURN_SECONDS,
+        "onExpiry": {"resetProgress": true, "allowReselection": true},
+    });
+    goal["unclaimed"] = "grant".into();
+    goal
+}
+
 /// The catalogue of the world.
 pub(super) fn catalogue() -> String {
     let goal = |id: &str, kind: &str, source: &str, default: bool, target: i32| {
@@ -534,6 +560,7 @@ pub(super) fn catalogue() -> String {
         goal("score", "absolute", "statistic", true, far),
         goal("logins", "increment", "login", true, far),
         goal("day", "daily", "login", true, 1),
+        turning(goal(TURN, "absolute", "login", true, 1)),
     ];
     let challenge = |id: &str, goals: &[serde_json::Value]| serde_json::json!({"challengeId": id, "name": id, "goals": goals});
     serde_json::json!({"challenges": [

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use gauntlet_domain::{Catalogue, JournalKind, Player, Receipt, ReceiptKey, Status, view_goal};
+use gauntlet_domain::{
+    Catalogue, JournalKind, Player, Receipt, ReceiptKey, Status, due, player::CycleMark, view_goal,
+};
 use gauntlet_store::{Grant, GrantFilter, GrantState, Load, PlayerKey, Store};
 
 use super::{
     platform::Platform,
-    players::{Book, DRAWS, ONCE, Sent, Someone, Switch, What},
+    players::{Book, DRAWS, ONCE, Sent, Someone, Switch, TURN, TURN_SECONDS, What},
     world::{NAMESPACE, World},
 };
 use crate::{
@@ -16,6 +18,24 @@ use crate::{
     ingest::{LOGIN_TYPE, STAT_TYPE},
     rewards::{GrantCall, PlatformClass},
 };
+
+/// Events that are told this long after they happened may be too late for their own time.
+const STALE_MS: i64 = 590_000;
+
+/// Whether the worker still has to look after somebody, now or at the end of a cycle.
+pub(super) async fn somebody_is_due(world: &World, players: &[std::sync::Arc<Someone>]) -> bool {
+    let catalogue = world.catalogue().await;
+    for someone in players {
+        let key = PlayerKey { player: someone.name.clone(), namespace: NAMESPACE.into() };
+        let load = Load { key, settled: true, receipts: Vec::new() };
+        let loaded = world.database.inner.load(&[load]).await.expect("memory answers").pop();
+        let stored = loaded.and_then(|loaded| loaded.stored.expect("a readable document"));
+        if stored.is_some_and(|stored| due(&stored.player, &catalogue, 600_000).is_some()) {
+            return true;
+        }
+    }
+    false
+}
 
 /// Compares what is stored and what was handed out with what everybody was told.
 pub(super) async fn check(world: &World, players: &[std::sync::Arc<Someone>]) -> u64 {
@@ -104,6 +124,7 @@ impl<'a> Examined<'a> {
         self.check_score(&book);
         self.check_once(&book);
         self.check_selections(&book);
+        self.check_turns(&book);
         self.check_journal();
     }
 
@@ -196,6 +217,47 @@ impl<'a> Examined<'a> {
                 && (grant.state != GrantState::Granted || *told != grant.claimed_at.to_rfc3339())
             {
                 self.fault(format_args!("{goal}: said to be claimed at {told}, stored is {grant:?}"));
+            }
+        }
+    }
+
+    /// Whatever was completed in a cycle that has ended was ordered for that cycle, once, although
+    /// nobody claimed it; and every completion is that of a login of its own cycle, however late the
+    /// login came.
+    fn check_turns(&self, book: &Book) {
+        let number = self.catalogue.goal(self.catalogue.find_goal(TURN).expect("a goal of the world")).number;
+        let told = |kind: JournalKind| -> Vec<CycleMark> {
+            let rows = self.journal.iter().filter(|entry| entry.kind == kind);
+            let cycles = rows.flat_map(|entry| entry.goals.iter().zip(&entry.cycles));
+            cycles.filter(|(goal, _)| **goal == number).map(|(_, cycle)| *cycle).collect()
+        };
+        let completed = told(JournalKind::Completed);
+        let cycles: BTreeSet<u32> = completed.iter().map(|cycle| cycle.number).collect();
+        let ordered: Vec<u32> = self
+            .grants
+            .iter()
+            .filter(|grant| grant.goal_id == TURN)
+            .map(|grant| grant.id.key.cycle)
+            .collect();
+        let ordered_once: BTreeSet<u32> = ordered.iter().copied().collect();
+        if cycles.len() != completed.len() || cycles != ordered_once || ordered.len() != ordered_once.len() {
+            self.fault(format_args!("{TURN}: completed in {completed:?}, ordered in {ordered:?}"));
+        }
+        if !self.player.head.kept.is_empty() || !told(JournalKind::Expired).is_empty() {
+            self.fault(format_args!("{TURN}: something was kept or lost: {:?}", self.player.head.kept));
+        }
+        let logins = || book.events.iter().filter(|event| event.what == What::Login);
+        for cycle in completed {
+            let end = cycle.end.expect("cycles of players end");
+            let start = end.plus_millis(-TURN_SECONDS * 1_000);
+            let own = |event: &Sent| start <= event.at && event.at < end;
+            // Too late for its own time, it counts for what is current.
+            let stale =
+                |event: &Sent| event.acknowledged_at.is_none_or(|told| told.since(event.at) > STALE_MS);
+            // Clocks differ, at the first assignment too.
+            let first = |event: &Sent| cycle.number == 1 && event.at < end;
+            if !logins().any(|event| own(event) || stale(event) || first(event)) {
+                self.fault(format_args!("{TURN}: completed in {cycle:?} by no login of it"));
             }
         }
     }

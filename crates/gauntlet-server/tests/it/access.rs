@@ -8,4 +8,4 @@ mod issuer;
 mod keys;
 mod matrix;
 mod rig;
-mod wire;
+pub(crate) mod wire;

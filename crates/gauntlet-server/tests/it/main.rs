@@ -10,6 +10,7 @@
 
 mod access;
 mod corpus;
+mod cycles;
 mod errors;
 mod histories;
 mod model;

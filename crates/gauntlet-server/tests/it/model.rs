@@ -1,10 +1,6 @@
 //! The reference model: the rules of progress once more, from the specification and not from the
 //! code, as plainly as they can be said. It keeps whole lists where the product keeps as little as
 //! it can, and looks at all of them again whenever it is asked. Random histories compare the two.
-//!
-//! Rotations have no cycles yet. When they have, their place is [`Goal::cycle_at`] with
-//! [`Def::cycle`] and [`Def::end_of`]: a cycle is a number and an end, as for daily goals, whose
-//! cycles are days; and what rolls over besides the status is `sum`, `values` and `days`.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -14,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::world::{Claim, Def, Event, Kind, Shown, What, seconds, text};
+use crate::world::{Claim, Def, Event, Kind, Shown, Turn, Unclaimed, What, seconds, text};
 
 /// A player.
 pub(crate) struct Model {
@@ -29,15 +25,24 @@ pub(crate) struct Model {
 struct Goal {
     active: bool,
     assigned: Option<i64>,
+    /// When it was assigned first: cycles of the player's own begin then.
+    begun: Option<i64>,
     /// The newest cycle that a change was made in; 0 where there are none.
     cycle: i64,
     cycles: BTreeMap<i64, Cycle>,
+    /// What events showed, by the cycle that it belongs to; one for good where progress is carried on.
+    shows: BTreeMap<i64, Progress>,
+    /// For daily increments.
+    days: BTreeSet<i64>,
+}
+
+/// What events showed.
+#[derive(Debug, Clone, Default)]
+struct Progress {
     /// Time, value and increment of the events that counted, for goals that show a statistic.
     values: Vec<(i64, f64, f64)>,
     /// For goals that add up.
     sum: i32,
-    /// For daily increments.
-    days: BTreeSet<i64>,
 }
 
 /// What is known of a goal in one cycle.
@@ -48,6 +53,8 @@ struct Cycle {
     claimed: Option<i64>,
     /// A claim that has not ended well, and when it was made.
     claim: Option<(Claim, i64)>,
+    /// It was completed, and its time to be claimed is over.
+    lost: bool,
 }
 
 /// An event's times: when it happened, when it counts, and whether it is too late for its own time.
@@ -66,6 +73,11 @@ impl Cycle {
         self.completed.is_some()
     }
 
+    /// Claimed, or asked for: one completion is not asked for in two cycles.
+    fn taken(&self) -> bool {
+        self.claimed.is_some() || self.claim.is_some()
+    }
+
     /// Completes it, or moves its completion to an earlier event.
     fn complete(&mut self, at: i64) {
         self.completed = Some(self.completed.map_or(seconds(at), |before| before.min(seconds(at))));
@@ -73,57 +85,118 @@ impl Cycle {
 }
 
 impl Goal {
-    fn in_cycle(&self, cycle: i64) -> Cycle {
-        self.cycles.get(&cycle).copied().unwrap_or_default()
+    /// What a cycle looks like: as it was left, or, where progress is carried on, as the last one
+    /// left it; open again, when that one was claimed.
+    fn in_cycle(&self, def: &Def, cycle: i64) -> Cycle {
+        match self.cycles.range(..=cycle).next_back() {
+            Some((at, known)) if *at == cycle => *known,
+            Some((_, before)) if !def.reset && before.taken() => Cycle { started: true, ..Cycle::default() },
+            Some((_, before)) if !def.reset => *before,
+            _ => Cycle::default(),
+        }
     }
 
     fn pending(&self, cycle: i64) -> bool {
-        matches!(self.in_cycle(cycle).claim, Some((Claim::Pending, _)))
+        let known = self.cycles.get(&cycle).copied().unwrap_or_default();
+        matches!(known.claim, Some((Claim::Pending, _)))
     }
 
-    /// The cycle that counts at a time. Cycles only move forward, and wait for a pending claim.
+    /// Whether it was claimed, or asked for, for good.
+    fn for_good(&self, def: &Def) -> bool {
+        let known = self.cycles.get(&self.cycle).copied().unwrap_or_default();
+        def.turn != Turn::Never && !def.reselect && known.taken()
+    }
+
+    /// The cycle that counts at a time. Cycles only move forward, wait for a pending claim, and stop
+    /// with one that was claimed for good.
     fn cycle_at(&self, def: &Def, at: i64) -> i64 {
-        if self.pending(self.cycle) { self.cycle } else { self.cycle.max(def.cycle(at)) }
+        if self.pending(self.cycle) || self.for_good(def) {
+            self.cycle
+        } else {
+            self.cycle.max(def.cycle(at, self.begun))
+        }
     }
 
-    /// The last cycle before one in which anything happened.
-    fn before(&self, cycle: i64) -> Cycle {
-        self.cycles.range(..cycle).next_back().map(|(_, before)| *before).unwrap_or_default()
+    /// The last cycle before one in which anything happened that matters later: where progress is
+    /// carried on, that it was claimed.
+    fn before(&self, def: &Def, cycle: i64) -> Option<(i64, Cycle)> {
+        let matters = |known: &Cycle| def.reset || known.taken();
+        let known = self.cycles.range(..cycle).rev().find(|(_, known)| matters(known));
+        known.map(|(at, known)| (*at, *known))
+    }
+
+    fn shows(&self, def: &Def, cycle: i64) -> Progress {
+        self.shows.get(&if def.reset { cycle } else { 0 }).cloned().unwrap_or_default()
     }
 
     /// Counts an event; answers whether anything changed that has to be kept.
     fn count(&mut self, def: &Def, what: &What, times: &Times) -> bool {
-        if def.kind == Kind::Daily {
-            return self.count_daily(def, times);
-        }
-        if self.in_cycle(0).claimed.is_some() {
+        if self.for_good(def) && self.in_cycle(def, self.cycle).claimed.is_some() {
             return false;
         }
+        // Daily goals go by the event's own day, however late it comes.
+        let own = if def.kind == Kind::Daily { times.happened } else { times.at };
+        let moves = !self.pending(self.cycle) || def.cycle(times.happened, self.begun) > self.cycle;
+        let mut current = self.cycle;
+        if moves && !self.for_good(def) {
+            current = current.max(def.cycle(times.now.max(times.at), self.begun));
+        }
+        let own = def.cycle(own, self.begun).min(current);
+        let known = self.in_cycle(def, own);
+        let counts = match current - own {
+            0 => known.claimed.is_none(),
+            1 if def.reset => !times.stale && !known.done(),
+            // Progress is carried on, unless the cycle before was claimed.
+            1 => {
+                !self.cycles.get(&own).is_some_and(Cycle::taken)
+                    && self.in_cycle(def, current).claimed.is_none()
+            }
+            _ => false,
+        };
+        let place = if def.reset { own } else { current };
+        if !counts || !self.count_in(def, what, times, place) {
+            return false;
+        }
+        self.cycle = current;
+        true
+    }
+
+    /// Counts an event in a cycle.
+    fn count_in(&mut self, def: &Def, what: &What, times: &Times, cycle: i64) -> bool {
         match (def.kind, what) {
-            (Kind::DailyIncrement, _) => self.count_day(def, times) && self.add(def, 1, times.at),
+            (Kind::Daily, _) => {
+                let mut known = self.in_cycle(def, cycle);
+                known.started = true;
+                known.complete(times.happened);
+                self.cycles.insert(cycle, known);
+                true
+            }
+            (Kind::DailyIncrement, _) => self.count_day(def, times) && self.add(def, 1, times.at, cycle),
             (Kind::Increment, What::Stat { increment, .. }) => {
                 let steps = if *increment == 0.0 { 1 } else { (*increment as i32).max(0) };
-                self.add(def, steps, times.at)
+                self.add(def, steps, times.at, cycle)
             }
-            (_, What::Login) => self.add(def, 1, times.at),
+            (_, What::Login) => self.add(def, 1, times.at, cycle),
             (_, What::Stat { value, increment, .. }) => {
                 let takes = !times.stale && (def.kind == Kind::Relative || *value >= 0.0);
-                takes && self.follow(def, (times.at, *value, *increment))
+                takes && self.follow(def, (times.at, *value, *increment), cycle)
             }
         }
     }
 
-    fn add(&mut self, def: &Def, steps: i32, at: i64) -> bool {
-        let sum = self.sum.saturating_add(steps);
-        let cycle = self.cycles.entry(0).or_default();
-        if steps == 0 || (sum == self.sum && cycle.done()) {
+    fn add(&mut self, def: &Def, steps: i32, at: i64, cycle: i64) -> bool {
+        let mut known = self.in_cycle(def, cycle);
+        let shows = self.shows.entry(if def.reset { cycle } else { 0 }).or_default();
+        let sum = shows.sum.saturating_add(steps);
+        if steps == 0 || (sum == shows.sum && known.done()) {
             return false;
         }
-        self.sum = sum;
-        cycle.started = true;
-        if sum >= def.target && !cycle.done() {
-            cycle.complete(at);
+        shows.sum = sum;
+        known.started = true;
+        if sum >= def.target && !known.done() {
+            known.complete(at);
         }
+        self.cycles.insert(cycle, known);
         true
     }
 
@@ -137,59 +210,76 @@ impl Goal {
     }
 
     /// Follows a statistic: what it shows is worked out when it is looked at.
-    fn follow(&mut self, def: &Def, event: (i64, f64, f64)) -> bool {
-        self.values.push(event);
-        let base = self.base(def);
-        let peak = self.values.iter().map(|(_, value, _)| *value).fold(f64::MIN, f64::max);
-        let peaks = self.values.iter().filter(|(_, value, _)| *value == peak);
-        let peak_at = peaks.map(|(at, ..)| *at).min();
-        let cycle = self.cycles.entry(0).or_default();
-        cycle.started = true;
+    fn follow(&mut self, def: &Def, event: (i64, f64, f64), cycle: i64) -> bool {
+        self.shows.entry(if def.reset { cycle } else { 0 }).or_default().values.push(event);
+        let mut known = self.in_cycle(def, cycle);
+        let (shows, base) = (self.shows(def, cycle), self.base(def, cycle));
+        // Where progress is carried on, peaks of a cycle that was claimed complete no later one.
+        let opened = if def.reset { None } else { self.before(def, cycle).map(|(at, _)| at) };
+        let counts = |at: i64| opened.is_none_or(|opened| def.cycle(at, self.begun) > opened);
+        let values = || shows.values.iter().filter(|(at, ..)| counts(*at));
+        let peak = values().map(|(_, value, _)| *value).fold(f64::MIN, f64::max);
+        let peak_at = values().filter(|(_, value, _)| *value == peak).map(|(at, ..)| *at).min();
+        known.started = true;
         if (event.1 - base) as i32 >= def.target {
-            cycle.complete(event.0);
+            known.complete(event.0);
         } else if def.kind == Kind::Relative && (peak - base) as i32 >= def.target {
-            cycle.complete(peak_at.expect("there is one"));
+            known.complete(peak_at.expect("there is one"));
         }
+        self.cycles.insert(cycle, known);
         true
     }
 
     /// What the statistic was before the earliest event; 0 where the value itself is shown.
-    fn base(&self, def: &Def) -> f64 {
-        let first = self.values.iter().min_by_key(|(at, ..)| *at);
+    fn base(&self, def: &Def, cycle: i64) -> f64 {
+        let shows = self.shows(def, cycle);
+        let first = shows.values.iter().min_by_key(|(at, ..)| *at);
         match first {
             Some((_, value, increment)) if def.kind == Kind::Relative => value - increment.max(0.0),
             _ => 0.0,
         }
     }
 
-    /// Completes the day on which the event happened: the current one, or, when it is not stale,
-    /// the one before.
-    fn count_daily(&mut self, def: &Def, times: &Times) -> bool {
-        let own = def.day(times.happened);
-        let mut current = self.cycle;
-        if !self.pending(current) || own > current {
-            current = current.max(def.day(times.now.max(times.at)));
-        }
-        let known = self.in_cycle(own);
-        let counts = if own == current {
-            known.claimed.is_none()
-        } else {
-            !times.stale && own == current - 1 && !known.done()
-        };
-        if counts {
-            self.cycle = current;
-            self.cycles.entry(own).or_default().complete(times.happened);
-        }
-        counts
-    }
-
     fn progress(&self, def: &Def, cycle: i64) -> i32 {
         match def.kind {
-            Kind::Daily => i32::from(self.in_cycle(cycle).done()),
-            _ if def.adds_up() => self.sum,
+            Kind::Daily => i32::from(self.in_cycle(def, cycle).done()),
+            _ if def.adds_up() => self.shows(def, cycle).sum,
             _ => {
-                let newest = self.values.iter().max_by_key(|(at, ..)| *at);
-                newest.map_or(0, |(_, value, _)| (value - self.base(def)) as i32)
+                let shows = self.shows(def, cycle);
+                let newest = shows.values.iter().max_by_key(|(at, ..)| *at);
+                newest.map_or(0, |(_, value, _)| (value - self.base(def, cycle)) as i32)
+            }
+        }
+    }
+
+    /// Until when what was completed in an earlier cycle can be claimed, if it can.
+    fn until(&self, def: &Def, cycle: i64, now: i64) -> Option<i64> {
+        let known = self.cycles.get(&cycle).filter(|known| known.done() && !known.taken() && !known.lost);
+        let end = known.filter(|_| def.reset).and_then(|_| def.end_of(cycle, self.begun))?;
+        let until = match def.unclaimed {
+            Unclaimed::Forfeit => None,
+            Unclaimed::Grace(length) => Some(end + length),
+            Unclaimed::Grant => Some(i64::MAX),
+        };
+        until.filter(|until| now < *until)
+    }
+
+    /// The earlier cycles whose completion can still be claimed, the oldest first.
+    fn kept(&self, def: &Def, now: i64) -> Vec<(i64, i64)> {
+        let current = self.cycle_at(def, now);
+        let earlier = self.cycles.range(..current).map(|(cycle, _)| *cycle);
+        earlier.filter_map(|cycle| Some((cycle, self.until(def, cycle, now)?))).collect()
+    }
+
+    /// Notes what can no longer be claimed. The server does it with every call that changes anything.
+    fn lose(&mut self, def: &Def, now: i64) {
+        let current = self.cycle_at(def, now);
+        let lost: Vec<i64> = self.cycles.range(..current).map(|(cycle, _)| *cycle).collect();
+        for cycle in lost {
+            if self.until(def, cycle, now).is_none()
+                && let Some(known) = self.cycles.get_mut(&cycle)
+            {
+                known.lost |= known.done();
             }
         }
     }
@@ -228,6 +318,7 @@ impl Model {
 
     /// Answers the active goals and how many are new.
     pub(crate) fn initialize(&mut self) -> (Vec<Shown>, usize) {
+        self.lose();
         let all: Vec<_> = self.defs.iter().filter(|def| self.goals.contains_key(def.id)).collect();
         for def in all {
             self.touch(def);
@@ -242,6 +333,7 @@ impl Model {
 
     pub(crate) fn set_active(&mut self, challenge: &str, goal: &str, active: bool) -> Result<Shown, Refused> {
         let def = self.find(challenge, goal)?;
+        self.lose();
         self.activate(def, active);
         Ok(self.shown(def))
     }
@@ -264,6 +356,7 @@ impl Model {
             }
             selected.push(self.find(challenge, goal)?);
         }
+        self.lose();
         let mut replaced = Vec::new();
         for def in self.challenge(challenge)? {
             let shown = self.shown(def);
@@ -301,26 +394,55 @@ impl Model {
     pub(crate) fn claim(&mut self, challenge: &str, goal: &str) -> Result<i64, Refused> {
         let def = self.find(challenge, goal)?;
         let Some(state) = self.goals.get(def.id) else { return Err("GOAL_NOT_COMPLETED") };
+        // What would be lost first comes first.
+        let waiting = state.kept(def, self.now);
+        let open = |cycle: i64| self.open_then(def, def.end_of(cycle, state.begun));
+        let kept = waiting.iter().map(|(cycle, _)| *cycle).find(|cycle| !open(*cycle));
+        let cycle = match kept {
+            Some(cycle) => cycle,
+            None => self.check(def, state, &waiting)?,
+        };
+        let claim = Some((Claim::Pending, seconds(self.now)));
+        self.lose();
+        let goal = self.touch(def);
+        let mut known = goal.in_cycle(def, cycle);
+        known.claim = claim;
+        goal.cycles.insert(cycle, known);
+        Ok(cycle)
+    }
+
+    /// The checks of a claim of the current cycle.
+    fn check(&self, def: &Def, state: &Goal, waiting: &[(i64, i64)]) -> Result<i64, Refused> {
         let cycle = state.cycle_at(def, self.now);
-        let current = state.in_cycle(cycle);
+        let current = state.in_cycle(def, cycle);
         // Until the goal is done again, the player asks about the cycle before.
-        let before = if current.done() { Cycle::default() } else { state.before(cycle) };
+        let (at, before) = state.before(def, cycle).filter(|_| !current.done()).unwrap_or_default();
         if current.claimed.is_some() {
             return Err("GOAL_ALREADY_CLAIMED");
         }
         match current.claim.or(before.claim) {
-            Some((Claim::Pending, _)) => return Err("REWARD_PENDING"),
-            Some((Claim::Uncertain, _)) => return Err("REWARD_UNCERTAIN"),
-            Some((Claim::Refused, _)) => return Err("REWARD_GRANT_FAILED"),
-            None if before.done() && before.claimed.is_none() => return Err("GOAL_ROTATED"),
-            None if !state.active => return Err("GOAL_NOT_ACTIVE"),
-            None if !current.done() => return Err("GOAL_NOT_COMPLETED"),
-            None if self.shown(def).locked => return Err("PREREQUISITES_NOT_MET"),
-            None => {}
+            Some((Claim::Pending, _)) => Err("REWARD_PENDING"),
+            Some((Claim::Uncertain, _)) => Err("REWARD_UNCERTAIN"),
+            Some((Claim::Refused, _)) => Err("REWARD_GRANT_FAILED"),
+            // It waits for a prerequisite, or it would have been claimed.
+            None if waiting.iter().any(|(cycle, _)| *cycle == at) => Err("PREREQUISITES_NOT_MET"),
+            None if before.done() && before.claimed.is_none() => Err("GOAL_ROTATED"),
+            None if !state.active => Err("GOAL_NOT_ACTIVE"),
+            None if !current.done() => Err("GOAL_NOT_COMPLETED"),
+            None if self.shown(def).locked => Err("PREREQUISITES_NOT_MET"),
+            None => Ok(cycle),
         }
-        let claim = Some((Claim::Pending, seconds(self.now)));
-        self.goals.get_mut(def.id).expect("seen above").cycles.entry(cycle).or_default().claim = claim;
-        Ok(cycle)
+    }
+
+    /// Whether a prerequisite is neither done now nor was in a cycle that ended no earlier than this.
+    fn open_then(&self, def: &Def, end: Option<i64>) -> bool {
+        def.needs.iter().any(|need| {
+            let def = self.def(need);
+            let Some(goal) = self.goals.get(need) else { return true };
+            let before = goal.before(def, goal.cycle_at(def, self.now));
+            let before = before.filter(|(cycle, _)| def.end_of(*cycle, goal.begun) >= end);
+            !self.done(need) && !before.is_some_and(|(_, known)| known.done())
+        })
     }
 
     /// Ends a claim; answers when it was made. `end`: `None` when the reward was granted.
@@ -343,8 +465,11 @@ impl Model {
         let unknown = Goal::default();
         let goal = self.goals.get(def.id).unwrap_or(&unknown);
         let cycle = goal.cycle_at(def, self.now);
-        let current = goal.in_cycle(cycle);
-        let end = def.end_of(cycle, self.now);
+        let current = goal.in_cycle(def, cycle);
+        let for_good = current.claimed.is_some() && !def.reselect && def.turn != Turn::Never;
+        let end = def.end_of(cycle, goal.begun).filter(|_| !for_good);
+        let grace = matches!(def.unclaimed, Unclaimed::Grace(_));
+        let until = goal.kept(def, self.now).into_iter().map(|(_, until)| until).filter(|_| grace).min();
         let expires_in = end.map_or(0, |end| ((end - self.now) / 1000).max(0));
         let status = match current {
             Cycle { claimed: Some(_), .. } => "claimed",
@@ -370,13 +495,27 @@ impl Model {
             expires_at: text(end),
             expires_in: i32::try_from(expires_in).expect("a few days"),
             claim: claim.into(),
+            claimable_until: text(until),
         }
     }
 
+    fn def(&self, id: &str) -> &'static Def {
+        self.defs.iter().find(|def| def.id == id).expect("prerequisites exist")
+    }
+
     fn done(&self, id: &str) -> bool {
-        let def = self.defs.iter().find(|def| def.id == id).expect("prerequisites exist");
+        let def = self.def(id);
         let goal = self.goals.get(id);
-        goal.is_some_and(|goal| goal.in_cycle(goal.cycle_at(def, self.now)).done())
+        goal.is_some_and(|goal| goal.in_cycle(def, goal.cycle_at(def, self.now)).done())
+    }
+
+    /// What every call does that changes anything.
+    fn lose(&mut self) {
+        for def in self.defs {
+            if let Some(goal) = self.goals.get_mut(def.id) {
+                goal.lose(def, self.now);
+            }
+        }
     }
 
     /// The goal's state, in the cycle that counts now.
@@ -392,6 +531,8 @@ impl Model {
         let goal = self.touch(def);
         if active && !goal.active {
             goal.assigned = Some(seconds(now));
+            goal.begun = goal.begun.or(goal.assigned);
+            goal.cycle = goal.cycle_at(def, now);
         }
         goal.active = active || goal.pending(goal.cycle);
     }

@@ -16,6 +16,31 @@ pub(crate) struct Def {
     pub(crate) zone: Tz,
     pub(crate) default: bool,
     pub(crate) needs: &'static [&'static str],
+    pub(crate) turn: Turn,
+    /// Whether progress begins again, and whether a claimed goal opens again.
+    pub(crate) reset: bool,
+    pub(crate) reselect: bool,
+    pub(crate) unclaimed: Unclaimed,
+}
+
+/// When a goal's cycles end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Never.
+    Never,
+    /// Every midnight of its zone; daily goals are among these.
+    Nightly,
+    /// So many milliseconds after they began, the first with the first assignment.
+    Every(i64),
+}
+
+/// What becomes of what was not claimed when its cycle ends and progress begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unclaimed {
+    Forfeit,
+    /// For so many milliseconds it can still be claimed.
+    Grace(i64),
+    Grant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +88,7 @@ pub(crate) struct Shown {
     pub(crate) expires_at: String,
     pub(crate) expires_in: i32,
     pub(crate) claim: String,
+    pub(crate) claimable_until: String,
 }
 
 impl Def {
@@ -88,17 +114,31 @@ impl Def {
         i64::from(utc.with_timezone(&self.zone).date_naive().num_days_from_ce())
     }
 
-    /// The cycle at a time: the day for daily goals, one for good for others.
-    pub(crate) fn cycle(&self, at: i64) -> i64 {
-        if self.kind == Kind::Daily { self.day(at) } else { 0 }
+    /// The cycle at a time. `begun`: when the player got the goal first.
+    pub(crate) fn cycle(&self, at: i64, begun: Option<i64>) -> i64 {
+        match (self.turn, begun) {
+            (Turn::Nightly, _) => self.day(at),
+            // Clocks differ: what happens a little before the first cycle belongs to it.
+            (Turn::Every(length), Some(begun)) => (at - begun).div_euclid(length).max(0) + 1,
+            (Turn::Every(_), None) | (Turn::Never, _) => 0,
+        }
     }
 
-    /// The first quarter of an hour that belongs to a later day. `near` is not later.
-    pub(crate) fn end_of(&self, day: i64, near: i64) -> Option<i64> {
+    /// When a cycle ends.
+    pub(crate) fn end_of(&self, cycle: i64, begun: Option<i64>) -> Option<i64> {
+        match (self.turn, begun) {
+            (Turn::Nightly, _) => self.midnight_after(cycle),
+            (Turn::Every(length), Some(begun)) => Some(begun + cycle * length),
+            (Turn::Every(_), None) | (Turn::Never, _) => None,
+        }
+    }
+
+    /// The first quarter of an hour that belongs to a later day.
+    pub(crate) fn midnight_after(&self, day: i64) -> Option<i64> {
         const QUARTER: i64 = 900_000;
-        let start = near.div_euclid(QUARTER) * QUARTER - 96 * 2 * QUARTER;
-        let mut quarters = (0..96 * 5).map(|at| start + at * QUARTER);
-        if self.kind == Kind::Daily { quarters.find(|at| self.day(*at) > day) } else { None }
+        // 1970-01-01 is day 719,163, and zones differ by less than two days.
+        let start = (day - 719_163 - 2) * 96 * QUARTER;
+        (0..96 * 6).map(|at| start + at * QUARTER).find(|at| self.day(*at) > day)
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use gauntlet_domain::{GrantKey, Timestamp};
+use gauntlet_domain::{GrantKey, Timestamp, player::CycleMark};
 use tokio_postgres::types::ToSql;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     types::PgTime,
 };
 use crate::{
-    contract::{Error, GrantState, Write, Written},
+    contract::{Due, Error, GrantState, Write, Written},
     rows::{self, Encoded, Settled},
 };
 
@@ -116,6 +116,10 @@ pub(super) struct Parts {
     pub(super) orders: bool,
     pub(super) results: bool,
     pub(super) journal: bool,
+    /// Players to look after at a time.
+    pub(super) due: bool,
+    /// Players who need no looking after any more.
+    pub(super) not_due: bool,
 }
 
 impl Parts {
@@ -131,6 +135,8 @@ impl Parts {
             parts.orders |= write.lease.is_some() && !write.orders.is_empty();
             parts.results |= !write.results.is_empty();
             parts.journal |= !write.journal.is_empty();
+            parts.due |= matches!(write.due, Due::At(_));
+            parts.not_due |= write.due == Due::Never;
         }
         parts
     }
@@ -180,6 +186,12 @@ impl<'a> Statement<'a> {
         }
         if parts.journal {
             statement.journal(batch);
+        }
+        if parts.due {
+            statement.due(batch);
+        }
+        if parts.not_due {
+            statement.not_due(batch);
         }
         statement.answer(batch);
         statement
@@ -375,19 +387,62 @@ impl<'a> Statement<'a> {
             column("kind", "text", all.clone().map(|(_, entry)| entry.kind.as_str())),
             // Arrays of different lengths cannot be unnested from one parameter: each travels as
             // its text.
-            column("goals", "text", all.map(|(_, entry)| array_text(entry))),
+            column(
+                "goals",
+                "text",
+                all.clone().map(|(_, entry)| array_text(entry.goals.iter().map(|goal| goal.0))),
+            ),
+            column(
+                "cycles",
+                "text",
+                all.clone().map(|(_, entry)| array_text(entry.cycles.iter().map(|cycle| cycle.number))),
+            ),
+            column("cycle_ends", "text", all.map(|(_, entry)| array_text(entry.cycles.iter().map(end_text)))),
         ]);
         let source = self.source(columns);
         let sql = format!(
-            "INSERT INTO journal (player, namespace, sequence, at, kind, goals) \
-             SELECT u.player, u.namespace, u.sequence, u.at, u.kind, u.goals::integer[] \
-             FROM {source} WHERE {WINNERS}"
+            "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
+             SELECT u.player, u.namespace, u.sequence, u.at, u.kind, u.goals::integer[], \
+             u.cycles::bigint[], u.cycle_ends::timestamptz[] FROM {source} WHERE {WINNERS}"
         );
         self.part("journalled", &sql);
     }
+
+    fn due(&mut self, batch: &Batch<'a>) {
+        let all = batch.iter().copied().filter_map(|(write, _)| match write.due {
+            Due::At(at) => Some((write, at)),
+            Due::Keep | Due::Never => None,
+        });
+        let source =
+            self.source(key_columns(all.clone().map(|(write, _)| write)).into_iter().chain([column(
+                "due_at",
+                "timestamptz",
+                all.map(|(_, at)| PgTime(at)),
+            )]));
+        let sql = format!(
+            "INSERT INTO due_player (player, namespace, due_at) \
+             SELECT u.player, u.namespace, u.due_at FROM {source} WHERE {WINNERS} \
+             ON CONFLICT (player, namespace) DO UPDATE SET due_at = excluded.due_at"
+        );
+        self.part("due_put", &sql);
+    }
+
+    fn not_due(&mut self, batch: &Batch<'a>) {
+        let all = batch.iter().copied().filter(|(write, _)| write.due == Due::Never);
+        let source = self.source(key_columns(all.map(|(write, _)| write)));
+        let sql = format!(
+            "DELETE FROM due_player d USING {source} \
+             WHERE d.player = ANY (ARRAY[u.player]) AND d.namespace = u.namespace AND {WINNERS}"
+        );
+        self.part("due_removed", &sql);
+    }
 }
 
-fn array_text(entry: &gauntlet_domain::JournalEntry) -> String {
-    let goals: Vec<String> = entry.goals.iter().map(|goal| goal.0.to_string()).collect();
-    format!("{{{}}}", goals.join(","))
+fn array_text(items: impl Iterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    format!("{{{}}}", items.join(","))
+}
+
+fn end_text(cycle: &CycleMark) -> String {
+    cycle.end.map_or_else(|| "NULL".to_owned(), Timestamp::to_rfc3339)
 }

@@ -17,10 +17,12 @@ const UPDATE: Parts = Parts {
     orders: false,
     results: false,
     journal: false,
+    due: false,
+    not_due: false,
 };
 
 /// The commits of single calls and events, and those of batches in which they commonly meet. Other
-/// mixtures of parts are prepared when they first occur: preparing all 192 would take the server
+/// mixtures of parts are prepared when they first occur: preparing all of them would take the server
 /// some 30 MB for each connection.
 const COMMITS: [Parts; 17] = [
     UPDATE,

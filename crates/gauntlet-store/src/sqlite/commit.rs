@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::connection::failure;
 use crate::{
-    contract::{Error, GrantState, Write, Written},
+    contract::{Due, Error, GrantState, PlayerKey, Write, Written},
     rows::{self, Encoded, Settled},
 };
 
@@ -21,6 +21,7 @@ pub(super) fn without_document(write: &Write) -> Write {
         lease: write.lease.clone(),
         results: write.results.clone(),
         journal: write.journal.clone(),
+        due: write.due,
         at: write.at,
     }
 }
@@ -36,6 +37,7 @@ pub(super) fn write(connection: &Connection, write: &Write, encoded: &Encoded) -
         orders(connection, write)?;
         results(connection, write)?;
         journal(connection, write)?;
+        due(connection, write)?;
         Ok(rows::done(write))
     };
     all().map_err(|error| failure("player.commit", error))
@@ -149,16 +151,61 @@ fn results(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
 }
 
 fn journal(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
-    const INSERT: &str = "INSERT INTO journal (player, namespace, sequence, at, kind, goals) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    const INSERT: &str = "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     for entry in &write.journal {
-        let goals: Vec<String> = entry.goals.iter().map(|goal| goal.0.to_string()).collect();
-        let goals = format!("[{}]", goals.join(","));
+        let goals = json_list(entry.goals.iter().map(|goal| goal.0.to_string()));
+        let cycles = json_list(entry.cycles.iter().map(|cycle| cycle.number.to_string()));
+        let ends = entry.cycles.iter().map(|cycle| cycle.end.map(Timestamp::millis));
+        let ends = json_list(ends.map(|end| end.map_or_else(|| "null".to_owned(), |end| end.to_string())));
         let (sequence, at) = (rows::wide(entry.sequence), entry.at.millis());
-        let kind = entry.kind.as_str();
-        execute(connection, INSERT, (&write.key.player, &write.key.namespace, sequence, at, kind, goals))?;
+        let (key, kind) = (&write.key, entry.kind.as_str());
+        let row = (&key.player, &key.namespace, sequence, at, kind, goals, cycles, ends);
+        execute(connection, INSERT, row)?;
     }
     Ok(())
+}
+
+fn json_list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+fn due(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    const PUT: &str = "INSERT INTO due_player (player, namespace, due_at) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (player, namespace) DO UPDATE SET due_at = excluded.due_at";
+    const REMOVE: &str = "DELETE FROM due_player WHERE player = ?1 AND namespace = ?2";
+    let key = &write.key;
+    match write.due {
+        Due::Keep => Ok(0),
+        Due::At(at) => execute(connection, PUT, (&key.player, &key.namespace, at.millis())),
+        Due::Never => execute(connection, REMOVE, (&key.player, &key.namespace)),
+    }
+    .map(drop)
+}
+
+/// Takes players who are due; each is due again later.
+pub(super) fn take_due(
+    connection: &Connection,
+    namespace: &str,
+    now: Timestamp,
+    again: Timestamp,
+    limit: u32,
+) -> Result<Vec<PlayerKey>, Error> {
+    const SQL: &str = "SELECT player FROM due_player WHERE namespace = ?1 AND due_at <= ?2 \
+         ORDER BY due_at, player LIMIT ?3";
+    const PUT: &str = "UPDATE due_player SET due_at = ?3 WHERE player = ?1 AND namespace = ?2";
+    let take = || -> rusqlite::Result<Vec<PlayerKey>> {
+        let players = connection
+            .prepare_cached(SQL)?
+            .query_map((namespace, now.millis(), limit), |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<String>>>()?;
+        for player in &players {
+            execute(connection, PUT, (player, namespace, again.millis()))?;
+        }
+        let key = |player| PlayerKey { player, namespace: namespace.into() };
+        Ok(players.into_iter().map(key).collect())
+    };
+    take().map_err(|error| failure("player.take_due", error))
 }
 
 /// Deletes some old journal rows; answers how many. 0: there are no more.

@@ -1,6 +1,6 @@
 //! Reading players and the journal.
 
-use gauntlet_domain::{JournalEntry, JournalKind, Receipt, Timestamp};
+use gauntlet_domain::{GoalNumber, JournalEntry, JournalKind, Receipt, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::failure;
@@ -84,37 +84,66 @@ pub(super) fn journal(
     after: u64,
     limit: u32,
 ) -> Result<Vec<JournalRow>, Error> {
-    const SQL: &str = "SELECT sequence, at, kind, goals FROM journal WHERE player = ?1 AND namespace = ?2 \
-         AND sequence > ?3 ORDER BY sequence LIMIT ?4";
-    let read = || -> rusqlite::Result<Vec<(i64, i64, String, String)>> {
-        let mut statement = connection.prepare_cached(SQL)?;
-        let params = (&player.player, &player.namespace, rows::wide(after), limit);
-        let found =
-            statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    journal_rows(connection, player, "> ?3 ORDER BY sequence", rows::wide(after), limit)
+}
+
+/// A player's journal rows before a sequence number, newest first.
+pub(super) fn journal_before(
+    connection: &Connection,
+    player: &PlayerKey,
+    before: u64,
+    limit: u32,
+) -> Result<Vec<JournalRow>, Error> {
+    journal_rows(connection, player, "< ?3 ORDER BY sequence DESC", rows::wide(before), limit)
+}
+
+/// A row as SQLite has it: sequence, time, kind, goals, cycles, their ends.
+type Row = (i64, i64, String, String, String, String);
+
+fn journal_rows(
+    connection: &Connection,
+    player: &PlayerKey,
+    which: &str,
+    sequence: i64,
+    limit: u32,
+) -> Result<Vec<JournalRow>, Error> {
+    let sql = format!(
+        "SELECT sequence, at, kind, goals, cycles, cycle_ends FROM journal \
+         WHERE player = ?1 AND namespace = ?2 AND sequence {which} LIMIT ?4"
+    );
+    let read = || -> rusqlite::Result<Vec<Row>> {
+        let mut statement = connection.prepare_cached(&sql)?;
+        let params = (&player.player, &player.namespace, sequence, limit);
+        let found = statement.query_map(params, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })?;
         found.collect()
     };
     let found = read().map_err(|error| failure("journal.read", error))?;
     found.into_iter().map(|row| journal_row(player, row)).collect()
 }
 
-fn journal_row(
-    player: &PlayerKey,
-    (sequence, at, kind, goals): (i64, i64, String, String),
-) -> Result<JournalRow, Error> {
+fn journal_row(player: &PlayerKey, row: Row) -> Result<JournalRow, Error> {
+    let (sequence, at, kind, goals, cycles, ends) = row;
     let id = || format!("{}/{sequence}", rows::row_id(player));
-    let numbers: Vec<i64> =
-        serde_json::from_str(&goals).map_err(|error| rows::corrupt("journal", "goals", id(), error))?;
-    let goals = numbers
+    let unreadable = |column| move |error: serde_json::Error| rows::corrupt("journal", column, id(), error);
+    let numbers: Vec<i64> = serde_json::from_str(&goals).map_err(unreadable("goals"))?;
+    let goals: Vec<GoalNumber> = numbers
         .into_iter()
         .map(|goal| {
             let bad = || rows::corrupt("journal", "goals", id(), BadValue(goal.to_string()));
             rows::goal_from(goal).ok_or_else(bad)
         })
         .collect::<Result<_, _>>()?;
+    let ends: Vec<Option<i64>> = serde_json::from_str(&ends).map_err(unreadable("cycle_ends"))?;
+    let ends: Vec<_> = ends.into_iter().map(|end| end.map(Timestamp::from_millis)).collect();
+    let numbers: Vec<i64> = serde_json::from_str(&cycles).map_err(unreadable("cycles"))?;
+    let cycles = rows::cycles_from(goals.len(), &numbers, &ends)
+        .ok_or_else(|| rows::corrupt("journal", "cycles", id(), BadValue(cycles)))?;
     let kind = JournalKind::from_word(&kind)
         .ok_or_else(|| rows::corrupt("journal", "kind", id(), BadValue(kind)))?;
     let number =
         u64::try_from(sequence).map_err(|error| rows::corrupt("journal", "sequence", id(), error))?;
-    let entry = JournalEntry { sequence: number, at: Timestamp::from_millis(at), kind, goals };
+    let entry = JournalEntry { sequence: number, at: Timestamp::from_millis(at), kind, goals, cycles };
     Ok(JournalRow { player: player.clone(), entry })
 }

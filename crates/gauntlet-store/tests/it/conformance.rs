@@ -1,6 +1,7 @@
 //! One suite, run on every back end: each case is a test of its own on each of them.
 
 mod damage;
+mod due;
 mod grants;
 mod ids;
 mod journal;
@@ -63,7 +64,12 @@ on_every_back_end! {
         of_the_loser_are_not_ended;
     journal:
         keeps_order_and_pages,
+        pages_backwards,
         is_pruned_by_age;
+    due:
+        is_told_with_the_write,
+        is_taken_once_and_comes_again,
+        is_each_namespace_s_own;
     registry:
         numbers_stay,
         racing_callers_agree_on_numbers,

@@ -51,6 +51,7 @@ pub(crate) fn write(name: &str, expected: Option<u64>, player: Player) -> Write 
         lease: None,
         results: Vec::new(),
         journal: Vec::new(),
+        due: gauntlet_store::Due::Keep,
         at: at(0),
     }
 }
@@ -83,7 +84,18 @@ pub(crate) fn order(goal: u32) -> GrantOrder {
 }
 
 pub(crate) fn entry(sequence: u64, kind: JournalKind, goals: &[u32], time: i64) -> JournalEntry {
-    JournalEntry { sequence, at: at(time), kind, goals: goals.iter().copied().map(GoalNumber).collect() }
+    // Each goal in the cycle of its own number; every other one never ends.
+    let cycle = |goal: &u32| CycleMark {
+        number: *goal,
+        end: (goal % 2 == 1).then(|| at(i64::from(*goal) * 1000).whole_seconds()),
+    };
+    JournalEntry {
+        sequence,
+        at: at(time),
+        kind,
+        goals: goals.iter().copied().map(GoalNumber).collect(),
+        cycles: goals.iter().map(cycle).collect(),
+    }
 }
 
 pub(crate) async fn load_one(store: &dyn Store, load: Load) -> Loaded {

@@ -85,6 +85,13 @@ fn call(command: &PlayerCommand) -> Call {
             path: goal(id, goal_id) + "/active",
             body: Some(json!({ "isActive": !off })),
         },
+        PlayerCommand::History { challenge: id, size, page } => {
+            let query = format!("/history?page_size={size}&page_token={}", percent_encode(page));
+            Call { method: "GET", path: challenge(id) + &query, body: None }
+        }
+        PlayerCommand::Rotation { challenge: id } => {
+            Call { method: "GET", path: challenge(id) + "/rotation", body: None }
+        }
         PlayerCommand::Claim { challenge: id, goal: goal_id } => {
             Call { method: "POST", path: goal(id, goal_id) + "/claim", body: Some(json!({})) }
         }

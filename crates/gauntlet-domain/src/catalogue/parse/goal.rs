@@ -10,7 +10,7 @@ use super::{
     values,
 };
 use crate::catalogue::{
-    definition::{GoalDefinition, GoalKind, ProgressMode, Requirement, Reward},
+    definition::{GoalDefinition, GoalKind, ProgressMode, Requirement, Reward, Rotation, Unclaimed},
     names::{EVENT_SOURCES, GOAL_TYPES, GoalType, OPERATORS, PROGRESS_MODES, REWARD_KINDS},
 };
 
@@ -26,6 +26,7 @@ const REQUIREMENT: Field = &["requirement"];
 const REWARD: Field = &["reward"];
 const PREREQUISITES: Field = &["prerequisites"];
 const ROTATION: Field = super::ROTATION;
+const UNCLAIMED: Field = &["unclaimed"];
 
 const STAT_CODE: Field = &["statCode", "stat_code"];
 const OPERATOR: Field = &["operator"];
@@ -64,6 +65,7 @@ pub(super) fn read(
         REWARD,
         PREREQUISITES,
         ROTATION,
+        UNCLAIMED,
     ];
     let fields = Fields::open(*entry, &known, report)?;
     let id = fields.required(ID, report, values::id);
@@ -80,6 +82,7 @@ pub(super) fn read(
     let prerequisites = fields.optional(PREREQUISITES, Vec::new(), report, links::read_prerequisites);
     let own_rotation =
         fields.optional(ROTATION, None, report, |entry, report| rotation::read(entry, report).map(Some));
+    let unclaimed = fields.optional(UNCLAIMED, Unclaimed::Forfeit, report, rotation::read_unclaimed);
     check_calendar(&fields, kind, inherited, report);
 
     let prerequisites = prerequisites.unwrap_or_default();
@@ -89,6 +92,10 @@ pub(super) fn read(
     }
     let time_zone = time_zone?;
     let rotation = own_rotation?.or_else(|| inherited.and_then(|challenge| challenge.rotation.clone()));
+    let rotation = rotation.map(|rotation| rotation.in_zone(time_zone));
+    if inherited.is_none_or(|challenge| challenge.rotation.is_some()) {
+        check_unclaimed(&fields, kind, rotation.as_ref(), report);
+    }
     Some(GoalDefinition {
         id: id?,
         name: name?,
@@ -100,7 +107,8 @@ pub(super) fn read(
         requirement: requirement?,
         reward: reward?,
         prerequisites: needed,
-        rotation: rotation.map(|rotation| rotation.in_zone(time_zone)),
+        rotation,
+        unclaimed: unclaimed?,
     })
 }
 
@@ -154,6 +162,24 @@ fn check_calendar(
             }
         }
         _ => {}
+    }
+}
+
+/// A policy for unclaimed rewards needs something that would be lost.
+fn check_unclaimed(
+    fields: &Fields<'_>,
+    kind: Option<GoalKind>,
+    rotation: Option<&Rotation>,
+    report: &mut Report<'_>,
+) {
+    let Some(entry) = fields.get(UNCLAIMED) else { return };
+    let loses = rotation.is_some_and(|rotation| rotation.on_expiry.reset_progress);
+    if kind.is_some_and(|kind| kind != GoalKind::Daily) && !loses {
+        entry.reject(
+            report,
+            "allowed only with type daily, or with a rotation whose onExpiry.resetProgress is true: \
+             otherwise nothing is lost at the end of a cycle",
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! Rotations: when a goal starts anew.
 
 use chrono_tz::Tz;
-use croner::parser::{CronParser, Seconds, Year};
 use jsonc_parser::ast::Value;
 
 use super::{
@@ -13,9 +12,10 @@ use super::{
 use crate::{
     Timestamp,
     catalogue::{
-        definition::{OnExpiry, Rotation, RotationKind, Schedule, Weekday},
-        names::{ROTATION_TYPES, RotationType, WEEKDAYS},
+        definition::{OnExpiry, Rotation, RotationKind, Schedule, Unclaimed, Weekday},
+        names::{ROTATION_TYPES, RotationType, UNCLAIMED, WEEKDAYS},
     },
+    cycle::parse_cron,
 };
 
 const ENABLED: Field = &["enabled"];
@@ -29,6 +29,7 @@ const RESET_PROGRESS: Field = &["resetProgress", "reset_progress"];
 const ALLOW_RESELECTION: Field = &["allowReselection", "allow_reselection"];
 const START: Field = &["start"];
 const END: Field = &["end"];
+const GRACE: Field = &["grace"];
 
 /// Longest cron line: far above any real one.
 const MAX_CRON_CHARS: usize = 200;
@@ -116,6 +117,16 @@ fn read_on_expiry(entry: &Entry<'_>, report: &mut Report<'_>) -> Option<OnExpiry
     Some(OnExpiry { reset_progress: reset_progress?, allow_reselection: allow_reselection? })
 }
 
+/// Reads what becomes of unclaimed rewards: a word, or an object with the length of a grace period.
+pub(super) fn read_unclaimed(entry: &Entry<'_>, report: &mut Report<'_>) -> Option<Unclaimed> {
+    if !matches!(entry.value, Value::Object(_)) {
+        return values::choice(entry, UNCLAIMED, report);
+    }
+    let fields = Fields::open(*entry, &[GRACE], report)?;
+    let seconds = fields.required(GRACE, report, values::seconds)?;
+    Some(Unclaimed::Grace { seconds })
+}
+
 fn read_schedule(entry: &Entry<'_>, report: &mut Report<'_>) -> Option<Schedule> {
     match entry.value {
         Value::StringLit(text) => match text.value.as_ref() {
@@ -186,8 +197,7 @@ fn check_cron(line: &str) -> Result<(), String> {
     if line.len() > MAX_CRON_CHARS || !line.is_ascii() {
         return Err(format!("allowed: a cron line of up to {MAX_CRON_CHARS} ASCII characters"));
     }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(line).map_err(|error| format!("not a cron line: {error}"))?;
+    let cron = parse_cron(line).map_err(|error| format!("not a cron line: {error}"))?;
     let reference = Timestamp::from_seconds(CRON_REFERENCE_SECONDS).utc();
     cron.find_next_occurrence(&reference, false)
         .map(|_| ())

@@ -6,8 +6,8 @@ mod sizes;
 
 use super::{CodecError, FORMAT};
 use crate::{
-    GoalNumber, GoalState, Player, Timestamp,
-    player::{Baseline, CycleMark, EventMark, Head},
+    GoalNumber, GoalState, Player, Status, Timestamp,
+    player::{Baseline, CycleMark, EventMark, Head, KeptReward, LateState, PreviousCycle},
 };
 
 fn goal(number: u32) -> GoalState {
@@ -153,4 +153,52 @@ fn counts_beyond_the_end_are_refused_before_anything_is_made() {
     }
     let too_long = [1, 1].into_iter().chain([0xff; 10]).chain([1]).collect::<Vec<u8>>();
     assert_eq!(corrupt(&too_long), "number too long");
+}
+
+/// A player in the minutes after midnight: a late event may come, and a reward waits.
+fn after_midnight() -> Player {
+    let end = Some(Timestamp::from_seconds(1_795_564_800));
+    let mut goal = goal(3);
+    let ended = CycleMark { number: 20_781, end };
+    let (status, progress, completed_at) = (Status::InProgress, 4, None);
+    goal.previous = Some(PreviousCycle { cycle: ended, status, progress, completed_at });
+    let mark = EventMark { at: Timestamp::from_millis(1_795_564_799_250), tie: 7 };
+    goal.late = Some(Box::new(LateState { applied: Some(mark), baseline: None }));
+    let kept = KeptReward { goal: GoalNumber(9), cycle: ended, completed_at: end };
+    let head = Head { journal_sequence: 5, kept: vec![kept], ..Head::default() };
+    Player::from_parts(head, vec![goal], Some(Vec::new()))
+}
+
+#[test]
+fn what_outlives_a_cycle_stands_in_sections_of_its_own() {
+    // The golden bytes: a release before these sections reads the rest and keeps them.
+    let player = after_midnight();
+    let bytes = player.encode_live();
+    let kept = [4, 16, 1, 9, 0xad, 0xa2, 0x01, 3];
+    let late = [5, 14, 1, 3, 0xad, 0xa2, 0x01, 1];
+    let find = |piece: &[u8]| bytes.windows(piece.len()).position(|window| window == piece);
+    let (kept_at, late_at) = (find(&kept).expect("kept rewards"), find(&late).expect("late state"));
+    assert!(kept_at < late_at && late_at + 2 + 14 == bytes.len(), "{bytes:?}");
+    assert_eq!(Player::decode(&bytes, Some(None)).as_ref(), Ok(&player));
+    // Without them the same goals are read.
+    let older = Player::decode(&bytes[..kept_at], Some(None)).expect("decodes");
+    assert_eq!(older.live()[0].previous, player.live()[0].previous);
+    assert!(older.live()[0].late.is_none() && older.head.kept.is_empty());
+    // Nothing is written when there is nothing to say.
+    assert_eq!(older.encode_live(), bytes[..kept_at]);
+}
+
+#[test]
+fn what_an_older_release_left_behind_is_not_taken_for_another_cycle() {
+    let player = after_midnight();
+    let bytes = player.encode_live();
+    let mut moved = player.clone();
+    moved.live_mut()[0].previous.as_mut().expect("it has one").cycle.number += 1;
+    moved.live_mut()[0].late = None;
+    // The older release wrote the goal anew and kept the section as it was.
+    let mut written = moved.encode_live();
+    let late = bytes.len() - 16;
+    written.extend(&bytes[late..]);
+    let read = Player::decode(&written, Some(None)).expect("decodes");
+    assert_eq!(read, moved);
 }

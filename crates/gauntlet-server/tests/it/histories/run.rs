@@ -349,6 +349,7 @@ impl<'a> Run<'a> {
                     expires_at: String::new(),
                     expires_in: 0,
                     claim: String::new(),
+                    claimable_until: String::new(),
                 });
             }
         }
@@ -361,13 +362,14 @@ impl<'a> Run<'a> {
             shown.expires_at = goal.expires_at;
             shown.expires_in = goal.expires_in_seconds;
             shown.claim = goal.claim_state;
+            shown.claimable_until = goal.claimable_until;
         }
         Ok(shown)
     }
 
     /// One challenge alone, and active goals only.
     async fn browse_parts(&self) -> Check {
-        for (challenge, active_only) in [("c", false), ("d", true), ("c", true)] {
+        for (challenge, active_only) in [("c", false), ("d", true), ("c", true), ("e", false)] {
             let seen = self.api().browse(&self.caller, Some(challenge), active_only).await;
             let seen = seen.map_err(|error| error.to_string())?.messages();
             let told: Vec<_> = seen.into_iter().flat_map(|challenge| challenge.goals).collect();

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use crate::world::{Def, Event, Kind, What};
+use crate::world::{Def, Event, Kind, Turn, Unclaimed, What};
 
 const fn def(
     id: &'static str,
@@ -18,7 +18,28 @@ const fn def(
     needs: &'static [&'static str],
 ) -> Def {
     let challenge = if id.as_bytes()[0] == b'c' { "c" } else { "d" };
-    Def { challenge, id, kind, stat, target, zone, default, needs }
+    let daily = matches!(kind, Kind::Daily);
+    let turn = if daily { Turn::Nightly } else { Turn::Never };
+    let unclaimed = Unclaimed::Forfeit;
+    Def {
+        challenge,
+        id,
+        kind,
+        stat,
+        target,
+        zone,
+        default,
+        needs,
+        turn,
+        reset: daily,
+        reselect: daily,
+        unclaimed,
+    }
+}
+
+/// A goal with a rotation.
+const fn rotating(def: Def, turn: Turn, reset: bool, reselect: bool, unclaimed: Unclaimed) -> Def {
+    Def { challenge: "e", turn, reset, reselect, unclaimed, ..def }
 }
 
 /// Every kind of goal, fed by logins and by statistics, with prerequisites across challenges.
@@ -36,12 +57,68 @@ pub(crate) const DEFS: &[Def] = &[
     def("d5", Kind::Daily, Some("wins"), 1, Tz::Europe__Berlin, false, &["d3"]),
     def("d6", Kind::Relative, None, 2, Tz::UTC, false, &[]),
     def("d7", Kind::Daily, Some("wins"), 1, Tz::America__Santiago, true, &["c3"]),
+    rotating(
+        def("e1", Kind::Increment, Some("kills"), 6, Tz::UTC, true, &[]),
+        Turn::Every(3_600_000),
+        true,
+        true,
+        Unclaimed::Grace(5_400_000),
+    ),
+    rotating(
+        def("e2", Kind::Absolute, Some("kills"), 10, Tz::UTC, true, &[]),
+        Turn::Nightly,
+        false,
+        true,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        def("e3", Kind::Increment, None, 2, Tz::UTC, true, &[]),
+        Turn::Every(1_000_000),
+        true,
+        false,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        def("e4", Kind::Absolute, None, 2, Tz::Asia__Tokyo, true, &[]),
+        Turn::Nightly,
+        true,
+        true,
+        Unclaimed::Grant,
+    ),
+    rotating(
+        def("e5", Kind::Relative, Some("kills"), 10, Tz::America__Santiago, true, &["c5"]),
+        Turn::Nightly,
+        true,
+        true,
+        Unclaimed::Grace(7_200_000),
+    ),
+    rotating(
+        def("e6", Kind::Increment, Some("wins"), 8, Tz::UTC, true, &[]),
+        Turn::Every(20_000_000),
+        false,
+        false,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        def("e7", Kind::Relative, Some("wins"), 10, Tz::UTC, true, &[]),
+        Turn::Every(3_000_000),
+        false,
+        true,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        def("e8", Kind::Absolute, Some("wins"), 10, Tz::Pacific__Kiritimati, true, &[]),
+        Turn::Nightly,
+        true,
+        true,
+        Unclaimed::Forfeit,
+    ),
 ];
 
 /// The same as a catalogue file.
 pub(crate) fn catalogue_text() -> String {
     let mut text = String::from(r#"{"challenges":["#);
-    for challenge in ["c", "d"] {
+    for challenge in ["c", "d", "e"] {
         let comma = if challenge == "c" { "" } else { "," };
         let _ = write!(text, r#"{comma}{{"challengeId":"{challenge}","name":"{challenge}","goals":["#);
         for (at, def) in DEFS.iter().filter(|def| def.challenge == challenge).enumerate() {
@@ -64,7 +141,7 @@ fn goal_text(def: &Def) -> String {
     let mode = if def.kind == Kind::Relative { "relative" } else { "absolute" };
     let zone = match def.kind {
         Kind::Daily | Kind::DailyIncrement => format!(r#""timeZone":"{}","#, def.zone),
-        _ => String::new(),
+        _ => rotation_text(def),
     };
     let (source, stat) = def.stat.map_or(("login", "logins"), |stat| ("statistic", stat));
     format!(
@@ -73,6 +150,24 @@ fn goal_text(def: &Def) -> String {
             "requirement":{{"statCode":"{stat}","operator":">=","targetValue":{3},"progressMode":"{mode}"}},
             "reward":{{"type":"ITEM","rewardId":"r-{0}","quantity":1}}}}"#,
         def.id, def.default, def.needs, def.target
+    )
+}
+
+/// The rotation of a goal, with a comma behind it.
+fn rotation_text(def: &Def) -> String {
+    let when = match def.turn {
+        Turn::Never => return String::new(),
+        Turn::Nightly => format!(r#""type":"global","schedule":"daily","timeZone":"{}""#, def.zone),
+        Turn::Every(length) => format!(r#""type":"per_user","duration":{}"#, length / 1000),
+    };
+    let unclaimed = match def.unclaimed {
+        Unclaimed::Forfeit => String::new(),
+        Unclaimed::Grace(length) => format!(r#""unclaimed":{{"grace":{}}},"#, length / 1000),
+        Unclaimed::Grant => r#""unclaimed":"grant","#.to_owned(),
+    };
+    format!(
+        r#""rotation":{{{when},"onExpiry":{{"resetProgress":{},"allowReselection":{}}}}},{unclaimed}"#,
+        def.reset, def.reselect
     )
 }
 
@@ -168,9 +263,9 @@ pub(crate) fn resolve(begin: &str, steps: &[Step]) -> Vec<(i64, Op)> {
             Step::Again(_) => {}
             Step::Wait(seconds) => clock += seconds,
             Step::Midnight(index, before) => {
-                let daily: Vec<_> = DEFS.iter().filter(|def| def.kind == Kind::Daily).collect();
-                let def = daily[*index % daily.len()];
-                let end = def.end_of(def.day(now), now).expect("days end");
+                let nightly: Vec<_> = DEFS.iter().filter(|def| def.turn == Turn::Nightly).collect();
+                let def = nightly[*index % nightly.len()];
+                let end = def.midnight_after(def.day(now)).expect("days end");
                 clock = clock.max(end / 1000 - before);
             }
             call => ops.push((now, Op::Call(call.clone()))),
@@ -204,7 +299,7 @@ fn goal() -> impl Strategy<Value = &'static Def> {
 }
 
 fn challenge() -> impl Strategy<Value = &'static str> {
-    prop_oneof![10 => Just("c"), 10 => Just("d"), 1 => Just("nowhere")]
+    prop_oneof![10 => Just("c"), 10 => Just("d"), 10 => Just("e"), 1 => Just("nowhere")]
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -243,7 +338,7 @@ fn offset() -> impl Strategy<Value = Option<i64>> {
 }
 
 fn call() -> impl Strategy<Value = Step> {
-    let names = vec!["c1", "c2", "c3", "c4", "c5", "c6", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "nothing"];
+    let names: Vec<&str> = DEFS.iter().map(|def| def.id).chain(["nothing"]).collect();
     let goals = (challenge(), prop::sample::subsequence(names, 0..6), any::<(bool, bool)>());
     let batch = goals.prop_map(|(challenge, mut goals, (replace, strict))| {
         goals.retain(|goal| strict || goal.starts_with(challenge));

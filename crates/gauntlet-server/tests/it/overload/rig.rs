@@ -140,6 +140,25 @@ impl Store for HeldStore {
         self.store.journal(player, after, limit).await
     }
 
+    async fn journal_before(
+        &self,
+        player: &PlayerKey,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        self.store.journal_before(player, before, limit).await
+    }
+
+    async fn take_due_players(
+        &self,
+        namespace: &str,
+        now: Timestamp,
+        again: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PlayerKey>, Error> {
+        self.store.take_due_players(namespace, now, again, limit).await
+    }
+
     async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
         self.store.prune_journal(before).await
     }

@@ -34,6 +34,34 @@ pub(crate) async fn keeps_order_and_pages(fixture: &Fixture) {
     assert_eq!(store.journal(&key("q"), 0, 10).await.expect("reads"), []);
 }
 
+pub(crate) async fn pages_backwards(fixture: &Fixture) {
+    let store = fixture.dyn_store();
+    for name in ["p", "q"] {
+        create(store, name).await;
+        let mut change = write(name, Some(1), small(2));
+        let row = |sequence| entry(sequence, JournalKind::Completed, &[2, 7], 0);
+        change.journal = (1..=4).map(row).collect();
+        // A row of a release that did not tell cycles.
+        change.journal[2].cycles.clear();
+        commit_one(store, change).await;
+    }
+    let read = |before, limit| async move {
+        let rows = store.journal_before(&key("p"), before, limit).await.expect("reads");
+        assert!(rows.iter().all(|row| row.player == key("p")));
+        rows.into_iter().map(|row| row.entry).collect::<Vec<_>>()
+    };
+    let sequences = |rows: Vec<gauntlet_domain::JournalEntry>| -> Vec<u64> {
+        rows.into_iter().map(|entry| entry.sequence).collect()
+    };
+    assert_eq!(sequences(read(u64::MAX, 10).await), [4, 3, 2, 1]);
+    assert_eq!(sequences(read(4, 2).await), [3, 2]);
+    assert!(sequences(read(1, 2).await).is_empty());
+    let newest = read(5, 2).await;
+    assert_eq!(newest[0], entry(4, JournalKind::Completed, &[2, 7], 0), "with its cycles");
+    assert_eq!((newest[0].cycles.len(), newest[1].cycles.len()), (2, 0));
+    assert!(newest[0].cycles[0].end.is_none() && newest[0].cycles[1].end.is_some());
+}
+
 pub(crate) async fn is_pruned_by_age(fixture: &Fixture) {
     let store = fixture.dyn_store();
     for (name, times) in [("p", [0, 100, 200]), ("q", [50, 150, 250])] {

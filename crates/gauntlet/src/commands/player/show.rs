@@ -26,6 +26,7 @@ struct Goal {
     is_active: bool,
     expires_at: String,
     claim_state: String,
+    claimable_until: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +87,54 @@ struct Claimed {
     claimed_at: String,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct History {
+    cycles: Vec<PastCycle>,
+    next_page_token: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PastCycle {
+    end_time: String,
+    goals: Vec<PastGoal>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PastGoal {
+    goal_id: String,
+    name: String,
+    outcome: String,
+    completed_at: String,
+    claimed_at: String,
+    reward: Reward,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rotated {
+    rotation: Rotation,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Rotation {
+    enabled: bool,
+    r#type: String,
+    schedule: String,
+    current_period: Period,
+    next_period: Period,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Period {
+    start_time: String,
+    end_time: String,
+}
+
 /// The reply to a command, as text that ends with a line break.
 pub(super) fn reply(command: &PlayerCommand, reply: Value) -> Result<String, Failure> {
     Ok(match command {
@@ -97,6 +146,8 @@ pub(super) fn reply(command: &PlayerCommand, reply: Value) -> Result<String, Fai
             let Activated { goal_id, is_active } = read(reply)?;
             format!("{goal_id} is {}\n", if is_active { "active" } else { "not active" })
         }
+        PlayerCommand::History { .. } => history(&read(reply)?),
+        PlayerCommand::Rotation { .. } => rotation(&read::<Rotated>(reply)?.rotation),
         PlayerCommand::Claim { .. } => {
             let Claimed { goal_id, reward, claimed_at } = read(reply)?;
             format!("{goal_id} claimed at {claimed_at}: {}\n", reward_text(&reward))
@@ -166,6 +217,9 @@ fn row(goal: &Goal) -> [String; 6] {
     if !goal.expires_at.is_empty() {
         status = format!("{status}, ends {}", goal.expires_at);
     }
+    if !goal.claimable_until.is_empty() {
+        status = format!("{status}, earlier one claimable until {}", goal.claimable_until);
+    }
     [
         format!("  {}", if goal.is_active { "*" } else { " " }),
         id,
@@ -174,6 +228,47 @@ fn row(goal: &Goal) -> [String; 6] {
         status,
         goal.name.clone(),
     ]
+}
+
+fn history(reply: &History) -> String {
+    if reply.cycles.is_empty() {
+        return "nothing was completed in a cycle that has ended\n".to_owned();
+    }
+    let mut text = String::new();
+    for cycle in &reply.cycles {
+        _ = writeln!(text, "ended {}", cycle.end_time);
+        let rows: Vec<[String; 5]> = cycle.goals.iter().map(past_row).collect();
+        text.push_str(&columns(&rows));
+    }
+    if !reply.next_page_token.is_empty() {
+        _ = writeln!(text, "earlier ones: --page {}", reply.next_page_token);
+    }
+    text
+}
+
+fn past_row(goal: &PastGoal) -> [String; 5] {
+    let when = if goal.claimed_at.is_empty() {
+        format!("completed {}", goal.completed_at)
+    } else {
+        format!("granted {}", goal.claimed_at)
+    };
+    [format!("  {}", goal.goal_id), goal.outcome.clone(), reward_text(&goal.reward), when, goal.name.clone()]
+}
+
+fn rotation(rotation: &Rotation) -> String {
+    if !rotation.enabled {
+        return "this challenge does not rotate\n".to_owned();
+    }
+    let mut text = format!("{} {}\n", rotation.r#type, rotation.schedule);
+    for (name, period) in [("now", &rotation.current_period), ("next", &rotation.next_period)] {
+        let span = if period.start_time.is_empty() {
+            "no cycle".to_owned()
+        } else {
+            format!("{} to {}", period.start_time, period.end_time)
+        };
+        _ = writeln!(text, "  {name:<5}{span}");
+    }
+    text
 }
 
 fn reward_text(reward: &Reward) -> String {
@@ -214,6 +309,34 @@ empty  Nothing
   (no goals)
 "
         );
+    }
+
+    #[test]
+    fn history_and_rotation_are_told_in_words() {
+        let history = PlayerCommand::History { challenge: String::new(), size: 20, page: String::new() };
+        let goal = |outcome: &str, claimed: &str| {
+            json!({ "goalId": "win", "name": "Win", "outcome": outcome, "claimedAt": claimed,
+                    "completedAt": "2026-02-01T10:00:00Z", "reward": { "rewardId": "GOLD", "quantity": 5 } })
+        };
+        let told = json!({ "nextPageToken": "17", "cycles": [
+            { "endTime": "2026-02-03T00:00:00Z", "goals": [goal("lost", "")] },
+            { "endTime": "2026-02-02T00:00:00Z", "goals": [goal("claimed", "2026-02-01T11:00:00Z")] } ] });
+        assert_eq!(
+            reply(&history, told).unwrap(),
+            "ended 2026-02-03T00:00:00Z
+  win  lost  5 GOLD  completed 2026-02-01T10:00:00Z  Win
+ended 2026-02-02T00:00:00Z
+  win  claimed  5 GOLD  granted 2026-02-01T11:00:00Z  Win
+earlier ones: --page 17
+"
+        );
+        let rotation = PlayerCommand::Rotation { challenge: String::new() };
+        let told = json!({ "rotation": { "enabled": true, "type": "global", "schedule": "daily",
+            "currentPeriod": { "startTime": "2026-02-01T00:00:00Z", "endTime": "2026-02-02T00:00:00Z" } } });
+        let shown = "global daily\n  now  2026-02-01T00:00:00Z to 2026-02-02T00:00:00Z\n  next no cycle\n";
+        assert_eq!(reply(&rotation, told).unwrap(), shown);
+        let still = json!({ "rotation": {} });
+        assert_eq!(reply(&rotation, still).unwrap(), "this challenge does not rotate\n");
     }
 
     #[test]

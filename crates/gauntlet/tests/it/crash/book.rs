@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// The goals that a claim can be made for; all of them are completed by one event.
 pub(super) const CLAIM_GOALS: [&str; 3] = ["claim-wallet", "claim-item", "claim-daily"];
+/// The goal whose reward is granted by itself: every login completes it in its own short cycle.
+pub(super) const UNCLAIMED_GOAL: &str = "unclaimed";
 /// A target that no run reaches.
 const NEVER: i64 = 1_000_000_000;
 /// How many acknowledged events may come once more.
@@ -254,7 +256,10 @@ pub(super) fn catalogue() -> String {
                 "reward":{{"type":"WALLET","rewardId":"GOLD","quantity":1}}}}"#
         )
     };
+    let turns = r#""rotation":{"type":"per_user","duration":2,
+        "onExpiry":{"resetProgress":true,"allowReselection":true}},"unclaimed":"grant","#;
     let goals = [
+        goal(UNCLAIMED_GOAL, "absolute", "login", "login", 1, turns),
         goal("logins", "increment", "login", "login", NEVER, ""),
         goal("first-login", "absolute", "login", "login", NEVER, ""),
         goal("wins", "increment", "statistic", "wins", NEVER, ""),

@@ -25,7 +25,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use super::book::{Book, CLAIM_GOALS, Claim, Event, Face, What, goal_of};
+use super::book::{Book, CLAIM_GOALS, Claim, Event, Face, UNCLAIMED_GOAL, What, goal_of};
 use crate::process::{Process, of};
 
 /// How long one call may take: long enough for a busy machine, and a call to a dead service ends
@@ -337,6 +337,27 @@ impl Driver {
     pub(super) async fn browse(&self, name: &str) -> Result<Value, NoAnswer> {
         let (status, body) = self.http.send("GET", "/v1/challenges", name, String::new()).await?;
         if status == 200 { Ok(body) } else { Err(NoAnswer) }
+    }
+
+    /// How the past completions of the goal that is granted by itself ended: claimed, still to be
+    /// granted, lost.
+    pub(super) async fn unclaimed_outcomes(&self, name: &str) -> Result<[u64; 3], NoAnswer> {
+        let (mut outcomes, mut token) = ([0; 3], String::new());
+        loop {
+            let path = format!("/v1/challenges/crash/history?pageSize=100&pageToken={token}");
+            let (status, page) = self.http.send("GET", &path, name, String::new()).await?;
+            let (200, Some(cycles)) = (status, page["cycles"].as_array()) else { return Err(NoAnswer) };
+            let goals = cycles.iter().filter_map(|cycle| cycle["goals"].as_array()).flatten();
+            for goal in goals.filter(|goal| goal["goalId"] == UNCLAIMED_GOAL) {
+                let place =
+                    ["claimed", "completed", "lost"].iter().position(|known| goal["outcome"] == *known);
+                outcomes[place.expect("one of three outcomes")] += 1;
+            }
+            token = page["nextPageToken"].as_str().unwrap_or_default().to_owned();
+            if token.is_empty() {
+                return Ok(outcomes);
+            }
+        }
     }
 
     /// Delivers what is in doubt until everything is acknowledged.

@@ -10,7 +10,7 @@ use gauntlet_testkit::PgCluster;
 use tempfile::TempDir;
 
 use super::{
-    book::{Claim, goal_of},
+    book::{Claim, UNCLAIMED_GOAL, goal_of},
     drive::{Driver, NoAnswer, World},
     platform::Platform,
     report::{Claims, Tally},
@@ -21,6 +21,8 @@ use crate::process::{NotReady, Process};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the load runs before the service is asked to stop.
 const BEFORE_STOP: Duration = Duration::from_millis(60);
+/// How long a cycle of the goal that is granted by itself lasts.
+const CYCLE: Duration = Duration::from_secs(2);
 /// SIGABRT: how a process ends at a point.
 const ABORTED: i32 = 6;
 /// SIGKILL.
@@ -306,16 +308,59 @@ impl<'a> Episode<'a> {
         self.rest().await;
         let server = self.restart();
         let driver = Driver::new(&server, &self.world);
+        let unclaimed = self.settled_unclaimed(&driver).await;
         let handed_out = self.platform.handed_out();
-        let claims = self.compare(&driver, &handed_out).await;
+        let claims = self.compare(&driver, &handed_out, &unclaimed).await;
         server.kill();
         let mut book = self.world.book();
         self.tally.add(&mut book, self.class, claims);
     }
 
-    async fn compare(&self, driver: &Driver, handed_out: &BTreeMap<(String, String), u32>) -> Claims {
+    /// Waits until every cycle that anybody completed has ended and was rewarded by itself, and
+    /// answers how they ended. Where a platform can be neither asked nor called again, some stay open.
+    async fn settled_unclaimed(&self, driver: &Driver) -> BTreeMap<String, [u64; 3]> {
+        let since = Instant::now();
+        // The cycle that is running now ends, and is seen to.
+        tokio::time::sleep(CYCLE + Duration::from_secs(1)).await;
+        loop {
+            let mut all = BTreeMap::new();
+            for name in self.world.regulars.iter() {
+                let outcomes = driver.unclaimed_outcomes(name).await.unwrap_or_default();
+                all.insert(name.clone(), outcomes);
+            }
+            let open: u64 = all.values().map(|[_, open, _]| *open).sum();
+            if open == 0 || self.class == Class::Neither && since.elapsed() > CYCLE * 3 {
+                return all;
+            }
+            if since.elapsed() > PATIENCE {
+                self.world.book().fault(format!("{open} unclaimed rewards are not granted: {all:?}"));
+                return all;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn compare(
+        &self,
+        driver: &Driver,
+        handed_out: &BTreeMap<(String, String), u32>,
+        unclaimed: &BTreeMap<String, [u64; 3]>,
+    ) -> Claims {
         let mut sums = Claims::default();
         let mut known = 0;
+        for (name, [granted, open, lost]) in unclaimed {
+            let effects = handed_out.get(&(name.clone(), UNCLAIMED_GOAL.to_owned())).copied();
+            let effects = u64::from(effects.unwrap_or_default());
+            known += effects;
+            sums.unclaimed += granted;
+            // Each once: what was granted, and what of the open ones nobody can tell.
+            if *lost > 0 || !(*granted..=granted + open).contains(&effects) {
+                self.world.book().fault(format!(
+                    "{:?}: {name}: {granted} unclaimed rewards granted, {open} open, {lost} lost, {effects} handed out",
+                    self.class
+                ));
+            }
+        }
         for (name, goal) in self.claims_in(|_| true) {
             let seen = driver.browse(&name).await.unwrap_or_default();
             let shown = goal_of(&seen, goal).cloned().unwrap_or_default();

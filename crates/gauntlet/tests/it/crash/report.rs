@@ -32,6 +32,8 @@ pub(super) struct Claims {
     pub(super) handed_out: u64,
     /// Handed out twice or more.
     pub(super) twice: u64,
+    /// Granted by themselves at the end of their cycle.
+    pub(super) unclaimed: u64,
 }
 
 impl Tally {
@@ -68,6 +70,7 @@ impl Tally {
         sum.uncertain += claims.uncertain;
         sum.handed_out += claims.handed_out;
         sum.twice += claims.twice;
+        sum.unclaimed += claims.unclaimed;
     }
 
     /// One line for those who wait.
@@ -100,14 +103,16 @@ impl Tally {
             let _ = writeln!(text, "| {what} | {count} |");
         }
         text.push_str(
-            "\n| platform | claims | claimed | uncertain | rewards handed out | handed out twice |\n\
-             |---|---|---|---|---|---|\n",
+            "\n| platform | claims | claimed | uncertain | rewards handed out | handed out twice | granted unclaimed |\n\
+             |---|---|---|---|---|---|---|\n",
         );
         for (class, claims) in &self.claims {
-            let Claims { asked, claimed, uncertain, handed_out, twice } = claims;
+            let Claims { asked, claimed, uncertain, handed_out, twice, unclaimed } = claims;
             let class = class.describe();
-            let _ =
-                writeln!(text, "| {class} | {asked} | {claimed} | {uncertain} | {handed_out} | {twice} |");
+            let _ = writeln!(
+                text,
+                "| {class} | {asked} | {claimed} | {uncertain} | {handed_out} | {twice} | {unclaimed} |"
+            );
         }
         let mut times = self.convergence.clone();
         times.sort_unstable();
@@ -135,5 +140,7 @@ impl Tally {
             self.faults.is_empty() && self.missed.is_empty() && (self.lost, self.doubled, twice) == (0, 0, 0);
         assert!(sound, "{}", self.table(store));
         assert!(self.acked > 0, "nothing was sent");
+        let unclaimed: u64 = self.claims.values().map(|claims| claims.unclaimed).sum();
+        assert!(unclaimed > 0, "nothing was granted unclaimed");
     }
 }

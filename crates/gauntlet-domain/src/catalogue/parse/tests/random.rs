@@ -11,7 +11,8 @@ use crate::{
     Timestamp,
     catalogue::{
         ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday, to_json,
+        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
+        to_json,
     },
     limits::check_id,
 };
@@ -252,13 +253,17 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
     let what = (sample::select(kinds), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let texts = (any_id(), any_filled(), ".{0,30}", any_id(), any_filled());
     let numbers = (1..=i32::MAX, 1..=i32::MAX);
-    (what, texts, numbers, any_zone(), option::of(any_rotation())).prop_map(
+    let unclaimed = prop_oneof![
+        Just(Unclaimed::Forfeit),
+        Just(Unclaimed::Grant),
+        (1..=u32::MAX).prop_map(|seconds| Unclaimed::Grace { seconds }),
+    ];
+    (what, texts, numbers, (any_zone(), option::of(any_rotation()), unclaimed)).prop_map(
         |(
             (kind, login, assigned, relative, wallet),
             (id, name, description, stat_code, reward),
             (target_value, quantity),
-            zone,
-            rotation,
+            (zone, rotation, unclaimed),
         )| {
             let daily = matches!(kind, GoalKind::Daily | GoalKind::Increment { daily: true });
             let rotation = rotation.filter(|_| !daily);
@@ -284,6 +289,11 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
                     quantity,
                 },
                 prerequisites: Vec::new(),
+                unclaimed: match &rotation {
+                    Some(rotation) if rotation.on_expiry.reset_progress => unclaimed,
+                    None if kind == GoalKind::Daily => unclaimed,
+                    _ => Unclaimed::Forfeit,
+                },
                 rotation,
             }
         },

@@ -5,7 +5,8 @@ use proptest::{collection::vec, option, prelude::*};
 use crate::{
     ClaimState, GoalNumber, GoalState, Player, Receipt, Status, Timestamp,
     player::{
-        Baseline, CodecError, CycleMark, DayMark, EventMark, Head, PendingClaim, PreviousCycle, WRITE_IDS,
+        Baseline, CodecError, CycleMark, DayMark, EventMark, Head, KeptReward, LateState, PendingClaim,
+        PreviousCycle, WRITE_IDS,
     },
 };
 
@@ -84,7 +85,10 @@ fn goal() -> impl Strategy<Value = GoalState> {
     let shown = (number(), any::<bool>(), status(), int());
     let times = (assigned(), option::of(seconds()), option::of(seconds()), option::of(mark()), cycle());
     let day = (int(), any::<bool>()).prop_map(|(day, day_before)| DayMark { day, day_before });
-    let rare = (option::of(day), option::weighted(0.2, baseline()), option::weighted(0.2, previous()));
+    let late = (option::of(mark()), option::of(baseline()))
+        .prop_map(|(applied, baseline)| Box::new(LateState { applied, baseline }));
+    let past = (previous(), option::of(late));
+    let rare = (option::of(day), option::weighted(0.2, baseline()), option::weighted(0.2, past));
     (shown, times, rare).prop_map(|(shown, times, rare)| GoalState {
         number: GoalNumber(shown.0),
         active: shown.1,
@@ -97,7 +101,16 @@ fn goal() -> impl Strategy<Value = GoalState> {
         cycle: times.4,
         days: rare.0,
         baseline: rare.1,
-        previous: rare.2,
+        previous: rare.2.as_ref().map(|past| past.0),
+        late: rare.2.and_then(|past| past.1),
+    })
+}
+
+fn kept() -> impl Strategy<Value = KeptReward> {
+    (number(), cycle(), option::of(seconds())).prop_map(|(goal, cycle, completed_at)| KeptReward {
+        goal: GoalNumber(goal),
+        cycle,
+        completed_at,
     })
 }
 
@@ -123,14 +136,16 @@ fn claim() -> impl Strategy<Value = PendingClaim> {
 fn head() -> impl Strategy<Value = Head> {
     let ids = proptest::array::uniform::<_, WRITE_IDS>(any::<u64>());
     let receipts = vec(any::<u64>().prop_map(Receipt), 0..20);
-    (number(), number(), any::<u64>(), ids, vec(claim(), 0..4), receipts).prop_map(
-        |(epoch, catalogue_version, journal_sequence, write_ids, claims, receipts)| Head {
+    let lists = (vec(claim(), 0..4), vec(kept(), 0..4), receipts);
+    (number(), number(), any::<u64>(), ids, lists).prop_map(
+        |(epoch, catalogue_version, journal_sequence, write_ids, (claims, kept, receipts))| Head {
             epoch,
             catalogue_version,
             journal_sequence,
             write_ids,
             claims,
             receipts,
+            kept,
         },
     )
 }

@@ -46,6 +46,7 @@ fn player(goals: u32, events: usize, seed: u64) -> Player {
         write_ids: std::array::from_fn(|_| random.u64(..)),
         claims: Vec::new(),
         receipts: Vec::new(),
+        kept: Vec::new(),
     };
     Player::from_parts(head, live, Some(Vec::new()))
 }
