@@ -27,7 +27,7 @@ pub(super) async fn somebody_is_due(world: &World, players: &[std::sync::Arc<Som
     let catalogue = world.catalogue().await;
     for someone in players {
         let key = PlayerKey { player: someone.name.clone(), namespace: NAMESPACE.into() };
-        let load = Load { key, settled: true, receipts: Vec::new() };
+        let load = Load { key, settled: true, receipts: false };
         let loaded = world.database.inner.load(&[load]).await.expect("memory answers").pop();
         let stored = loaded.and_then(|loaded| loaded.stored.expect("a readable document"));
         if stored.is_some_and(|stored| due(&stored.player, &catalogue, 600_000).is_some()) {

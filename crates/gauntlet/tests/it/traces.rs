@@ -265,12 +265,12 @@ async fn a_dead_collector_costs_spans_and_one_line_of_the_log() {
     };
     let (mut with, mut without) = (Vec::new(), Vec::new());
     until(
-        async || {
+        || {
             for _ in 0..50 {
                 with.push(timed(&server));
                 without.push(timed(&plain));
             }
-            read()
+            std::future::ready(read())
         },
         |log| lost(log) > 0,
     )
