@@ -6,9 +6,12 @@
 //! search.
 
 mod definition;
+pub mod diff;
 pub mod generate;
 mod names;
 pub mod parse;
+pub mod schema;
+mod terms;
 mod write;
 
 use std::collections::HashMap;
@@ -16,11 +19,13 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 pub use definition::{
-    ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
     Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
 };
 pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
+pub use diff::{Difference, diff};
 pub use parse::{Fault, Faults, parse};
+pub use schema::schema;
 pub use write::to_json;
 
 /// The small number that the registry gave a goal id, for good.
@@ -125,6 +130,13 @@ pub struct Catalogue {
     defaults: Vec<GoalIndex>,
     /// Time zones of daily goals, in the order of the goals; equal ones that follow each other once.
     daily_zones: Vec<Tz>,
+    /// What earlier versions said, where that is not what this one says.
+    history: terms::History,
+    /// The same for goals that are in this version, ready to be used.
+    earlier: HashMap<GoalNumber, Vec<terms::Earlier>>,
+    last_change: u32,
+    /// The version that it follows; 0: it was made without one.
+    after: u32,
 }
 
 impl Catalogue {
@@ -150,6 +162,10 @@ impl Catalogue {
             login_adds_up: false,
             defaults: Vec::new(),
             daily_zones: Vec::new(),
+            history: terms::History::new(),
+            earlier: HashMap::new(),
+            last_change: 0,
+            after: 0,
         };
         for challenge in definition.challenges {
             let index = ChallengeIndex(index_u32(catalogue.challenges.len()));
@@ -173,21 +189,7 @@ impl Catalogue {
 
     fn add_goal(&mut self, definition: GoalDefinition, number: GoalNumber, challenge: ChallengeIndex) {
         let index = GoalIndex(index_u32(self.goals.len()));
-        let trigger = match definition.event_source {
-            EventSource::Login => {
-                self.login_used = true;
-                self.login_adds_up |= definition.adds_up();
-                Trigger::Login
-            }
-            EventSource::Statistic => {
-                let next = StatIndex(index_u32(self.stat_by_code.len()));
-                let code = definition.requirement.stat_code.clone();
-                let stat = *self.stat_by_code.entry(code).or_insert(next);
-                self.stat_adds_up.resize(self.stat_by_code.len(), false);
-                self.stat_adds_up[stat.0 as usize] |= definition.adds_up();
-                Trigger::Stat(stat)
-            }
-        };
+        let trigger = self.trigger_of(&definition);
         let slot = number.0 as usize;
         if self.goal_by_number.len() <= slot {
             self.goal_by_number.resize(slot + 1, None);
@@ -203,16 +205,34 @@ impl Catalogue {
         self.goals.push(Goal { definition, number, challenge, trigger, prerequisites: Vec::new() });
     }
 
+    /// Which events count under a definition; from now on they are among those that are used.
+    fn trigger_of(&mut self, definition: &GoalDefinition) -> Trigger {
+        match definition.event_source {
+            EventSource::Login => {
+                self.login_used = true;
+                self.login_adds_up |= definition.adds_up();
+                Trigger::Login
+            }
+            EventSource::Statistic => {
+                let next = StatIndex(index_u32(self.stat_by_code.len()));
+                let code = definition.requirement.stat_code.clone();
+                let stat = *self.stat_by_code.entry(code).or_insert(next);
+                self.stat_adds_up.resize(self.stat_by_code.len(), false);
+                self.stat_adds_up[stat.0 as usize] |= definition.adds_up();
+                Trigger::Stat(stat)
+            }
+        }
+    }
+
     fn link_prerequisites(&mut self) {
         for at in 0..self.goals.len() {
-            let linked = self.goals[at]
-                .definition
-                .prerequisites
-                .iter()
-                .filter_map(|id| self.goal_by_id.get(id).copied())
-                .collect();
-            self.goals[at].prerequisites = linked;
+            self.goals[at].prerequisites = self.linked(&self.goals[at].definition);
         }
+    }
+
+    /// The prerequisites of a definition that are in this catalogue.
+    fn linked(&self, definition: &GoalDefinition) -> Vec<GoalIndex> {
+        definition.prerequisites.iter().filter_map(|id| self.goal_by_id.get(id).copied()).collect()
     }
 
     /// The version that the store gave this catalogue; a later one is greater.

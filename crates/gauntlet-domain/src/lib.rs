@@ -39,6 +39,6 @@ pub use effects::{
 pub use player::{ClaimState, GoalState, Player, Status};
 pub use rules::{
     Command, Context, Event, EventOutcome, EventWhat, GoalView, Refusal, Reply, count_event, decide,
-    needs_receipts, view_goal,
+    needs_receipts, show_under, view_goal,
 };
 pub use time::{ParseTimeError, Timestamp};

@@ -5,8 +5,10 @@
 //! by [`Player::encode_live`] and [`Player::encode_settled`].
 
 mod codec;
+mod terms;
 
 pub use codec::{CodecError, FORMAT};
+pub use terms::HeldTerms;
 
 use crate::{Catalogue, GoalNumber, Timestamp, catalogue::GoalKind};
 
@@ -27,6 +29,12 @@ pub struct Player {
     unknown_live: Vec<u8>,
     /// The same for the settled part.
     unknown_settled: Vec<u8>,
+    /// Live goals that go on under older terms than those of the catalogue that wrote the document,
+    /// sorted by number.
+    held: Vec<HeldTerms>,
+    /// The catalogue version as of which the settled part is, which events do not write; `None`: the
+    /// document's.
+    settled_as_of: Option<u32>,
 }
 
 /// The part of a document that is not about one goal.
@@ -255,7 +263,7 @@ impl Player {
             goals.sort_by_key(|goal| goal.number);
             goals
         });
-        Self { head, live, settled, unknown_live: Vec::new(), unknown_settled: Vec::new() }
+        Self { head, live, settled, ..Self::default() }
     }
 
     /// Goals that an event can still touch, sorted by number.
@@ -285,6 +293,7 @@ impl Player {
     pub fn forget_settled(&mut self) {
         self.settled = None;
         self.unknown_settled = Vec::new();
+        self.settled_as_of = None;
     }
 
     /// All goals, live ones first.
@@ -330,8 +339,9 @@ impl Player {
     /// Prepares the document for being written: remembers the write and the catalogue that it
     /// was made with.
     pub fn stamp(&mut self, write_id: u64, catalogue: &Catalogue) {
+        self.drop_terms(catalogue);
         self.head.push_write(write_id);
-        self.head.catalogue_version = self.head.catalogue_version.max(catalogue.version());
+        self.is_now_as_of(catalogue.version());
     }
 
     /// Whether the claim of what the goal shows now is being granted: until that ends, nothing
@@ -349,6 +359,7 @@ impl Player {
 
     /// Moves every goal to the part where it belongs. Only calls need it: no event moves a goal.
     pub fn settle(&mut self, catalogue: &Catalogue) {
+        self.drop_terms(catalogue);
         let Some(settled) = self.settled.take() else { return };
         let claims = std::mem::take(&mut self.head.claims);
         let (resting, live): (Vec<_>, Vec<_>) = std::mem::take(&mut self.live)
@@ -359,6 +370,9 @@ impl Player {
         self.live.sort_by_key(|goal| goal.number);
         let mut resting = resting;
         resting.sort_by_key(|goal| goal.number);
+        if resting.is_empty() {
+            self.settled_as_of = None;
+        }
         self.settled = Some(resting);
         self.head.claims = claims;
     }
@@ -366,7 +380,7 @@ impl Player {
     /// The live part as bytes.
     #[must_use]
     pub fn encode_live(&self) -> Vec<u8> {
-        codec::encode_live(&self.head, &self.live, &self.unknown_live)
+        codec::encode_live(&self.head, &self.live, &self.held, &self.unknown_live)
     }
 
     /// The settled part as bytes; `None` when it was not loaded or has nothing in it.
@@ -376,7 +390,7 @@ impl Player {
         if settled.is_empty() && self.unknown_settled.is_empty() {
             return None;
         }
-        Some(codec::encode_settled(settled, &self.unknown_settled))
+        Some(codec::encode_settled(settled, self.settled_as_of, &self.unknown_settled))
     }
 
     /// Reads a document. `settled` is `None` when that part was not asked for, and
@@ -386,14 +400,15 @@ impl Player {
     /// [`CodecError::Newer`] for a format that this release must not touch, otherwise
     /// [`CodecError::Corrupt`].
     pub fn decode(live: &[u8], settled: Option<Option<&[u8]>>) -> Result<Self, CodecError> {
-        let (head, live, unknown_live) = codec::decode_live(live)?;
-        let mut player = Self { head, live, settled: None, unknown_live, unknown_settled: Vec::new() };
+        let codec::Live { head, goals, held, unknown } = codec::decode_live(live)?;
+        let mut player = Self { head, live: goals, held, unknown_live: unknown, ..Self::default() };
         match settled {
             None => {}
             Some(None) => player.settled = Some(Vec::new()),
             Some(Some(bytes)) => {
-                let (goals, unknown) = codec::decode_settled(bytes)?;
+                let (goals, as_of, unknown) = codec::decode_settled(bytes)?;
                 player.settled = Some(goals);
+                player.settled_as_of = as_of;
                 player.unknown_settled = unknown;
             }
         }

@@ -6,6 +6,7 @@ mod claim;
 mod event;
 mod rollover;
 mod select;
+mod terms;
 mod view;
 
 #[cfg(test)]
@@ -15,4 +16,5 @@ mod properties;
 
 pub use call::{Command, Context, Refusal, Reply, decide};
 pub use event::{Event, EventOutcome, EventWhat, count_event, needs_receipts};
+pub use terms::show_under;
 pub use view::{GoalView, view_goal};

@@ -140,7 +140,7 @@ impl Ingest {
         }
         let at = check(&raw, self.core.now())
             .map_err(|problem| self.refuse(kind, &raw.key.id, &raw.player, problem))?;
-        if raw.what.trigger(&self.core.catalogue()).is_none() {
+        if self.core.shelf().is_unused(&raw.what) {
             count(EventResult::Unused);
             return Ok(());
         }

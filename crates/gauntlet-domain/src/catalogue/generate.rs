@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use fastrand::Rng;
 
 use super::definition::{
-    ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, Operator, ProgressMode,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, Operator, ProgressMode,
     Requirement, Reward, RewardKind,
 };
 use crate::limits::{IdError, check_id};
@@ -233,6 +233,7 @@ fn goal(
         reward: random_reward(rng),
         prerequisites: Vec::new(),
         rotation: None,
+        on_change: ChangePolicy::Keep,
     }
 }
 

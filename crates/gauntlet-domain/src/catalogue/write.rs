@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{
     definition::{
-        ChallengeDefinition, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward,
+        ChallengeDefinition, ChangePolicy, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward,
         Rotation, RotationKind, Schedule,
     },
-    names::{EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, WEEKDAYS, name_of},
+    names::{CHANGE_POLICIES, EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, WEEKDAYS, name_of},
 };
 use crate::Timestamp;
 
@@ -73,6 +73,8 @@ struct Goal<'a> {
     prerequisites: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<RotationFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_change: Option<&'static str>,
 }
 
 impl<'a> Goal<'a> {
@@ -95,6 +97,8 @@ impl<'a> Goal<'a> {
             reward: RewardFields::new(&goal.reward),
             prerequisites: &goal.prerequisites,
             rotation: goal.rotation.as_ref().map(RotationFields::new),
+            on_change: (goal.on_change != ChangePolicy::Keep)
+                .then(|| name_of(CHANGE_POLICIES, goal.on_change)),
         }
     }
 }

@@ -21,7 +21,8 @@ mod bytes;
 use bytes::{Cursor, put, put_float, put_signed, unzigzag, zigzag};
 
 use super::{
-    Baseline, ClaimState, CycleMark, DayMark, EventMark, GoalState, Head, PendingClaim, PreviousCycle, Status,
+    Baseline, ClaimState, CycleMark, DayMark, EventMark, GoalState, Head, HeldTerms, PendingClaim,
+    PreviousCycle, Status,
 };
 use crate::{GoalNumber, Timestamp};
 
@@ -33,6 +34,8 @@ const READABLE_BY: u8 = 1;
 const SECTION_HEAD: u64 = 1;
 const SECTION_CLAIMS: u64 = 2;
 const SECTION_GOALS: u64 = 3;
+/// Live: goals under older terms. Settled: the catalogue version as of which the goals are.
+const SECTION_TERMS: u64 = 4;
 
 const ACTIVE: u8 = 1 << 2;
 const COMPLETED_AT: u8 = 1 << 3;
@@ -65,7 +68,17 @@ pub enum CodecError {
 
 type Result<T> = std::result::Result<T, CodecError>;
 
-pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> Vec<u8> {
+/// The live part, read.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) head: Head,
+    pub(super) goals: Vec<GoalState>,
+    pub(super) held: Vec<HeldTerms>,
+    /// Sections of a newer release.
+    pub(super) unknown: Vec<u8>,
+}
+
+pub(super) fn encode_live(head: &Head, goals: &[GoalState], held: &[HeldTerms], unknown: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + goals.len() * 12 + unknown.len());
     out.extend([FORMAT, READABLE_BY]);
     section(&mut out, SECTION_HEAD, |out| {
@@ -79,20 +92,27 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
     if !head.claims.is_empty() {
         section(&mut out, SECTION_CLAIMS, |out| put_claims(out, &head.claims));
     }
+    if !held.is_empty() {
+        section(&mut out, SECTION_TERMS, |out| put_held(out, held));
+    }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }
 
-pub(super) fn encode_settled(goals: &[GoalState], unknown: &[u8]) -> Vec<u8> {
+pub(super) fn encode_settled(goals: &[GoalState], as_of: Option<u32>, unknown: &[u8]) -> Vec<u8> {
     let mut out = vec![FORMAT, READABLE_BY];
+    if let Some(version) = as_of {
+        section(&mut out, SECTION_TERMS, |out| put(out, u64::from(version)));
+    }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }
 
-pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>)> {
+pub(super) fn decode_live(bytes: &[u8]) -> Result<Live> {
     let mut head = None;
+    let mut held = Vec::new();
     let mut claims = Vec::new();
     let mut goals = Vec::new();
     let unknown = sections(bytes, |tag, cursor| {
@@ -100,25 +120,54 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
             SECTION_HEAD => head = Some(get_head(cursor)?),
             SECTION_CLAIMS => claims = get_claims(cursor)?,
             SECTION_GOALS => goals = get_goals(cursor)?,
+            SECTION_TERMS => held = get_held(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     let mut head = head.ok_or(CodecError::Corrupt { what: "no head section", at: 0 })?;
     head.claims = claims;
-    Ok((head, goals, unknown))
+    Ok(Live { head, goals, held, unknown })
 }
 
-pub(super) fn decode_settled(bytes: &[u8]) -> Result<(Vec<GoalState>, Vec<u8>)> {
-    let mut goals = Vec::new();
+pub(super) fn decode_settled(bytes: &[u8]) -> Result<(Vec<GoalState>, Option<u32>, Vec<u8>)> {
+    let (mut goals, mut as_of) = (Vec::new(), None);
     let unknown = sections(bytes, |tag, cursor| {
-        if tag != SECTION_GOALS {
-            return Ok(false);
+        match tag {
+            SECTION_GOALS => goals = get_goals(cursor)?,
+            SECTION_TERMS => as_of = Some(cursor.narrow()?),
+            _ => return Ok(false),
         }
-        goals = get_goals(cursor)?;
         Ok(true)
     })?;
-    Ok((goals, unknown))
+    Ok((goals, as_of, unknown))
+}
+
+/// Sorted by goal, which is written as the step from the one before.
+fn put_held(out: &mut Vec<u8>, held: &[HeldTerms]) {
+    put(out, held.len() as u64);
+    let mut near = 0;
+    for terms in held {
+        put(out, u64::from(terms.goal.0.wrapping_sub(near)));
+        put(out, u64::from(terms.version));
+        put(out, u64::from(terms.cycle));
+        near = terms.goal.0;
+    }
+}
+
+fn get_held(cursor: &mut Cursor<'_>) -> Result<Vec<HeldTerms>> {
+    let count = cursor.count()?;
+    let mut held: Vec<HeldTerms> = Vec::with_capacity(count.min(64));
+    let mut near = 0_u32;
+    for at in 0..count {
+        near = near.wrapping_add(cursor.narrow()?);
+        let goal = GoalNumber(near);
+        if at > 0 && held[at - 1].goal >= goal {
+            return Err(cursor.corrupt("held terms out of order"));
+        }
+        held.push(HeldTerms { goal, version: cursor.narrow()?, cycle: cursor.narrow()? });
+    }
+    Ok(held)
 }
 
 /// Walks the sections; answers the bytes of those that `known` did not take.

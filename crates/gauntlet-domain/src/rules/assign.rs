@@ -80,6 +80,10 @@ pub(super) fn deactivate(player: &mut Player, index: GoalIndex, context: &Contex
 
 fn ensure<'a>(player: &'a mut Player, index: GoalIndex, context: &Context<'_>) -> &'a mut GoalState {
     let goal = context.catalogue.goal(index);
+    if player.goal(goal.number).is_none_or(|state| !state.active) {
+        // What begins now begins under the terms of today.
+        player.is_now_as_of(context.catalogue.version());
+    }
     player.goal_or_insert(GoalState::new(goal.number, cycle_at(goal, context.now)))
 }
 
@@ -99,7 +103,7 @@ pub(super) fn roll_over_goals(
             continue;
         }
         let asked_for = player.claim(number, state.cycle.number).is_some();
-        let goal = context.catalogue.goal(index);
+        let goal = player.terms(context.catalogue, index, context.now);
         if player.goal_mut(number).is_some_and(|state| roll_over(state, goal, context.now)) && !asked_for {
             lost.push(number);
         }

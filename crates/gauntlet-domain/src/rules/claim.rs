@@ -14,7 +14,7 @@ pub(super) fn begin(
     effects: &mut Effects,
 ) -> Result<Reply, Refusal> {
     check(player, index, context)?;
-    let goal = context.catalogue.goal(index);
+    let goal = player.terms(context.catalogue, index, context.now);
     let cycle = player.goal(goal.number).map_or(0, |state| state.cycle.number);
     let claimed_at = context.now.whole_seconds();
     player.head.claims.push(PendingClaim {
@@ -36,7 +36,7 @@ pub(super) fn begin(
 
 /// The checks of a claim, in the order in which callers see them.
 fn check(player: &Player, index: GoalIndex, context: &Context<'_>) -> Result<(), Refusal> {
-    let goal = context.catalogue.goal(index);
+    let goal = player.terms(context.catalogue, index, context.now);
     let id = || goal.id().to_owned();
     let not_completed = |progress| Refusal::GoalNotCompleted { goal: id(), progress, target: goal.target() };
     let Some(stored) = player.goal(goal.number) else { return Err(not_completed(0)) };

@@ -5,7 +5,7 @@ use crate::{
     catalogue::{GoalKind, ProgressMode, Trigger},
     cycle::{cycle_at, day_number},
     player::{Baseline, DayMark, EventMark, PreviousCycle},
-    rules::{Context, call::journal, rollover::roll_over},
+    rules::{Context, call::journal, rollover::roll_over, terms::follow_catalogue},
 };
 
 /// How far ahead of our clock an event's time is believed, in milliseconds.
@@ -60,7 +60,8 @@ pub enum EventOutcome {
     Counted,
     /// Nothing changed: no active goal, nothing new, or counted before.
     Unchanged,
-    /// It would add to a goal, and has no id to tell it from a second delivery. Nothing changed.
+    /// It would add to a goal, and has no id to tell it from a second delivery. The event changed
+    /// nothing.
     NeedsId,
 }
 
@@ -79,12 +80,13 @@ pub fn count_event(
     effects: &mut Effects,
 ) -> EventOutcome {
     let Some(trigger) = event.what.trigger(context.catalogue) else { return EventOutcome::Unchanged };
+    let followed = follow_catalogue(player, context, effects);
     let timing = Timing::of(event, context);
     let mut changes: Vec<Change> = Vec::new();
     let mut added_up = false;
     for (at, state) in player.live().iter().enumerate() {
         let Some(index) = context.catalogue.find_number(state.number) else { continue };
-        let goal = context.catalogue.goal(index);
+        let goal = player.terms(context.catalogue, index, timing.rollover());
         if goal.trigger != trigger || (seen && goal.definition.adds_up()) {
             continue;
         }
@@ -94,7 +96,7 @@ pub fn count_event(
         }
     }
     if changes.is_empty() {
-        return EventOutcome::Unchanged;
+        return if followed { EventOutcome::Counted } else { EventOutcome::Unchanged };
     }
     if added_up {
         if event.key.id.is_empty() {

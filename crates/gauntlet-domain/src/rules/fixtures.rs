@@ -10,7 +10,7 @@ use crate::{
     GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, Player, ReceiptKey, Refusal, Reply, Status,
     Timestamp,
     catalogue::{
-        ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
         ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
     },
     count_event, decide, needs_receipts, view_goal,
@@ -47,6 +47,7 @@ pub(super) fn goal(id: &str) -> GoalDefinition {
         reward: Reward { kind: RewardKind::Item, id: format!("{id}-reward"), quantity: 1 },
         prerequisites: Vec::new(),
         rotation: None,
+        on_change: ChangePolicy::Keep,
     }
 }
 
@@ -211,7 +212,8 @@ impl World {
         assert!(self.player.live().is_sorted_by_key(|goal| goal.number));
         assert!(self.player.settled().is_sorted_by_key(|goal| goal.number));
         for state in self.player.goals() {
-            let index = self.catalogue.find_number(state.number).expect("nothing left the catalogue");
+            // What has left the catalogue stays where it is.
+            let Some(index) = self.catalogue.find_number(state.number) else { continue };
             let definition = &self.catalogue.goal(index).definition;
             let reopens = definition.kind == GoalKind::Daily
                 || definition.rotation.as_ref().is_some_and(|rotation| rotation.on_expiry.allow_reselection);

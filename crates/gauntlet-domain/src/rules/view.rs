@@ -28,6 +28,8 @@ pub struct GoalView {
     pub expires_at: Option<Timestamp>,
     /// What is known of a grant that has not ended well.
     pub claim: Option<ClaimState>,
+    /// The catalogue version whose terms hold for the player; `None`: those of today.
+    pub terms: Option<u32>,
 }
 
 /// The goal as `player` (`None`: a player without a row) sees it at a time.
@@ -38,7 +40,7 @@ pub fn view_goal(
     index: GoalIndex,
     at: Timestamp,
 ) -> GoalView {
-    let goal = catalogue.goal(index);
+    let goal = player.map_or_else(|| catalogue.goal(index), |player| player.terms(catalogue, index, at));
     let locked = !open_prerequisites(player, catalogue, goal, at).is_empty();
     let Some((player, state)) = player.and_then(|player| Some((player, player.goal(goal.number)?))) else {
         return GoalView {
@@ -51,8 +53,10 @@ pub fn view_goal(
             claimed_at: None,
             expires_at: cycle_at(goal, at).end,
             claim: None,
+            terms: None,
         };
     };
+    let terms = player.terms_version(state, at);
     let state = current(player, state, goal, at);
     GoalView {
         progress: state.progress,
@@ -64,6 +68,7 @@ pub fn view_goal(
         claimed_at: state.claimed_at,
         expires_at: state.cycle.end,
         claim: player.claim(goal.number, state.cycle.number).map(|claim| claim.state),
+        terms,
     }
 }
 
@@ -89,6 +94,6 @@ pub(super) fn current_state<'a>(
     index: GoalIndex,
     at: Timestamp,
 ) -> Option<Cow<'a, GoalState>> {
-    let goal = catalogue.goal(index);
+    let goal = player.terms(catalogue, index, at);
     player.goal(goal.number).map(|state| current(player, state, goal, at))
 }

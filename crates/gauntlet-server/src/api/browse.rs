@@ -11,7 +11,7 @@ use gauntlet_domain::{
 use gauntlet_proto::service as proto;
 use gauntlet_store::Stored;
 
-use super::goal_message;
+use super::{goal_message, under_terms};
 
 /// What one player sees at one moment, before it is written as JSON or protobuf.
 #[derive(Debug)]
@@ -38,12 +38,15 @@ impl Browse {
         self.catalogue.challenge_indexes().filter(move |index| only.is_none_or(|only| only == *index))
     }
 
-    /// The goals of a challenge to show, with their state.
+    /// The goals of a challenge to show, under the terms that hold for the player, with their state.
     pub fn goals(&self, challenge: ChallengeIndex) -> impl Iterator<Item = (GoalIndex, &Goal, GoalView)> {
         let player = self.document();
         self.catalogue
             .goals_of(challenge)
-            .map(move |(index, goal)| (index, goal, view_goal(player, &self.catalogue, index, self.now)))
+            .map(move |(index, _)| {
+                let view = view_goal(player, &self.catalogue, index, self.now);
+                (index, under_terms(&self.catalogue, index, &view), view)
+            })
             .filter(|(_, _, view)| !self.active_only || view.is_active)
     }
 

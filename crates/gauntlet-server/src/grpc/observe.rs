@@ -41,7 +41,7 @@ pub(super) const LOGIN: &str = "accelbyte.iam.account.v1.UserAuthenticationUserL
 pub(super) const STAT: &str = "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage";
 
 /// The methods that are served, as metrics name them.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 18] = [
     LOGIN,
     STAT,
     "gauntlet.events.v1.EventStream/Publish",
@@ -51,12 +51,14 @@ const METHODS: [&str; 16] = [
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "service.Service/BatchSelectGoals",
     "service.Service/ClaimGoalReward",
+    "service.Service/GetCatalogueStatus",
     "service.Service/GetRotationStatus",
     "service.Service/GetUserChallenge",
     "service.Service/GetUserChallenges",
     "service.Service/HealthCheck",
     "service.Service/InitializePlayer",
     "service.Service/RandomSelectGoals",
+    "service.Service/ReloadCatalogue",
     "service.Service/SetGoalActive",
 ];
 
@@ -254,8 +256,10 @@ mod tests {
                 "grpc.health.v1.Health/Watch",
                 "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                 "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                "service.Service/GetCatalogueStatus",
                 "service.Service/GetRotationStatus",
                 "service.Service/HealthCheck",
+                "service.Service/ReloadCatalogue",
             ]
         );
     }

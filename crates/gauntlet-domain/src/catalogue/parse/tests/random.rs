@@ -10,7 +10,7 @@ use super::{super::parse, NEWER, OLDER, SAMPLE, TEN_FAULTS};
 use crate::{
     Timestamp,
     catalogue::{
-        ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
         ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday, to_json,
     },
     limits::check_id,
@@ -58,7 +58,7 @@ fn check_promises(definition: &Definition) {
 }
 
 /// A change to a file: at a place (as a share of its length) some bytes go and others come.
-fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
+pub(in crate::catalogue) fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
     let pieces = sample::select(vec![
         "",
         "",
@@ -92,7 +92,7 @@ fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
     (0.0..1.0, 0_usize..12, prop_oneof![pieces.prop_map(str::to_owned), ".{0,4}"])
 }
 
-fn mutate(text: &str, mutations: &[(f64, usize, String)]) -> String {
+pub(in crate::catalogue) fn mutate(text: &str, mutations: &[(f64, usize, String)]) -> String {
     let mut letters: Vec<char> = text.chars().collect();
     for (place, removed, added) in mutations {
         #[expect(
@@ -252,13 +252,15 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
     let what = (sample::select(kinds), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let texts = (any_id(), any_filled(), ".{0,30}", any_id(), any_filled());
     let numbers = (1..=i32::MAX, 1..=i32::MAX);
-    (what, texts, numbers, any_zone(), option::of(any_rotation())).prop_map(
+    let policy = sample::select(vec![ChangePolicy::Keep, ChangePolicy::UpgradeIfEasier, ChangePolicy::Restart]);
+    (what, texts, numbers, any_zone(), option::of(any_rotation()), policy).prop_map(
         |(
             (kind, login, assigned, relative, wallet),
             (id, name, description, stat_code, reward),
             (target_value, quantity),
             zone,
             rotation,
+            on_change,
         )| {
             let daily = matches!(kind, GoalKind::Daily | GoalKind::Increment { daily: true });
             let rotation = rotation.filter(|_| !daily);
@@ -285,13 +287,14 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
                 },
                 prerequisites: Vec::new(),
                 rotation,
+                on_change,
             }
         },
     )
 }
 
 /// Any definition that keeps its promises: ids get a number, and goals wait only for earlier ones.
-fn any_definition() -> impl Strategy<Value = Definition> {
+pub(in crate::catalogue) fn any_definition() -> impl Strategy<Value = Definition> {
     let goal = (any_goal(), any::<prop::sample::Index>(), any::<bool>());
     let challenge = (any_id(), any_filled(), ".{0,20}", vec(goal, 1..5));
     vec(challenge, 0..4).prop_map(|challenges| {
