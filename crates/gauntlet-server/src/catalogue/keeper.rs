@@ -13,7 +13,7 @@ use gauntlet_domain::{
     Timestamp,
     catalogue::{self, Faults},
 };
-use gauntlet_store::{Error as StoreError, Meeting, Replica, Store as _};
+use gauntlet_store::{Error as StoreError, Meeting, Replica};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
