@@ -6,21 +6,25 @@
 //! search.
 
 mod definition;
+pub mod diff;
 pub mod generate;
 mod names;
 pub mod parse;
+pub mod schema;
+mod terms;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};
 
 use crate::cycle::{Calendar, Cycles};
 pub use definition::{
-    ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
-    Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
+    ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
 };
-
+pub use diff::{Difference, diff};
 pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
 pub use parse::{Fault, Faults, parse};
+pub use schema::schema;
 pub use write::to_json;
 
 /// The small number that the registry gave a goal id, for good.
@@ -144,12 +148,19 @@ pub struct Catalogue {
     login_adds_up: bool,
     /// Goals that every player gets.
     defaults: Vec<GoalIndex>,
-    /// The boundaries of global cycles, each different one once.
+    /// The boundaries of global cycles, each different one once; those of earlier terms among them.
     calendars: Vec<Arc<Calendar>>,
     /// Some goal has cycles of each player's own.
     per_user: bool,
-    /// Some goal grants unclaimed rewards by itself.
+    /// Some goal grants unclaimed rewards by itself, or did under earlier terms.
     grants_unclaimed: bool,
+    /// What earlier versions said, where that is not what this one says.
+    history: terms::History,
+    /// The same for goals that are in this version, ready to be used.
+    earlier: HashMap<GoalNumber, Vec<terms::Earlier>>,
+    last_change: u32,
+    /// The version that it follows; 0: it was made without one.
+    after: u32,
 }
 
 impl Catalogue {
@@ -177,6 +188,11 @@ impl Catalogue {
             calendars: Vec::new(),
             per_user: false,
             grants_unclaimed: false,
+            daily_zones: Vec::new(),
+            history: terms::History::new(),
+            earlier: HashMap::new(),
+            last_change: 0,
+            after: 0,
         };
         for challenge in definition.challenges {
             let index = ChallengeIndex(index_u32(catalogue.challenges.len()));
@@ -200,7 +216,41 @@ impl Catalogue {
 
     fn add_goal(&mut self, definition: GoalDefinition, number: GoalNumber, challenge: ChallengeIndex) {
         let index = GoalIndex(index_u32(self.goals.len()));
-        let trigger = match definition.event_source {
+        let slot = number.0 as usize;
+        if self.goal_by_number.len() <= slot {
+            self.goal_by_number.resize(slot + 1, None);
+        }
+        self.goal_by_number[slot] = Some(index);
+        if definition.default_assigned {
+            self.defaults.push(index);
+        }
+        self.goal_by_id.insert(definition.id.clone(), index);
+        let goal = self.goal_under(definition, number, challenge);
+        self.goals.push(goal);
+    }
+
+    /// A goal under a definition, which may be one of an earlier version. Its prerequisites are not
+    /// linked yet.
+    fn goal_under(
+        &mut self,
+        definition: GoalDefinition,
+        number: GoalNumber,
+        challenge: ChallengeIndex,
+    ) -> Goal {
+        let trigger = self.trigger_of(&definition);
+        let calendars = &mut self.calendars;
+        let cycles = Cycles::of(&definition, |made| shared(calendars, made));
+        self.per_user |= matches!(cycles, Cycles::PerUser { .. });
+        let on_expiry = definition.on_expiry();
+        let prerequisites = Vec::new();
+        let goal = Goal { definition, number, challenge, trigger, prerequisites, cycles, on_expiry };
+        self.grants_unclaimed |= goal.unclaimed() == Unclaimed::Grant;
+        goal
+    }
+
+    /// Which events count under a definition; from now on they are among those that are used.
+    fn trigger_of(&mut self, definition: &GoalDefinition) -> Trigger {
+        match definition.event_source {
             EventSource::Login => {
                 self.login_used = true;
                 self.login_adds_up |= definition.adds_up();
@@ -214,36 +264,18 @@ impl Catalogue {
                 self.stat_adds_up[stat.0 as usize] |= definition.adds_up();
                 Trigger::Stat(stat)
             }
-        };
-        let slot = number.0 as usize;
-        if self.goal_by_number.len() <= slot {
-            self.goal_by_number.resize(slot + 1, None);
         }
-        self.goal_by_number[slot] = Some(index);
-        if definition.default_assigned {
-            self.defaults.push(index);
-        }
-        let calendars = &mut self.calendars;
-        let cycles = Cycles::of(&definition, |made| shared(calendars, made));
-        self.per_user |= matches!(cycles, Cycles::PerUser { .. });
-        let on_expiry = definition.on_expiry();
-        self.goal_by_id.insert(definition.id.clone(), index);
-        let prerequisites = Vec::new();
-        let goal = Goal { definition, number, challenge, trigger, prerequisites, cycles, on_expiry };
-        self.grants_unclaimed |= goal.unclaimed() == Unclaimed::Grant;
-        self.goals.push(goal);
     }
 
     fn link_prerequisites(&mut self) {
         for at in 0..self.goals.len() {
-            let linked = self.goals[at]
-                .definition
-                .prerequisites
-                .iter()
-                .filter_map(|id| self.goal_by_id.get(id).copied())
-                .collect();
-            self.goals[at].prerequisites = linked;
+            self.goals[at].prerequisites = self.linked(&self.goals[at].definition);
         }
+    }
+
+    /// The prerequisites of a definition that are in this catalogue.
+    fn linked(&self, definition: &GoalDefinition) -> Vec<GoalIndex> {
+        definition.prerequisites.iter().filter_map(|id| self.goal_by_id.get(id).copied()).collect()
     }
 
     /// The version that the store gave this catalogue; a later one is greater.
@@ -328,19 +360,19 @@ impl Catalogue {
         &self.defaults
     }
 
-    /// The boundaries of global cycles, each different one once.
+    /// The boundaries of global cycles, each different one once; those of earlier terms among them.
     #[must_use]
     pub fn calendars(&self) -> &[Arc<Calendar>] {
         &self.calendars
     }
 
-    /// Whether some goal has cycles of each player's own.
+    /// Whether some goal has cycles of each player's own, or had under earlier terms.
     #[must_use]
     pub const fn has_per_user_cycles(&self) -> bool {
         self.per_user
     }
 
-    /// Whether some goal grants unclaimed rewards by itself.
+    /// Whether some goal grants unclaimed rewards by itself, or did under earlier terms.
     #[must_use]
     pub const fn grants_unclaimed(&self) -> bool {
         self.grants_unclaimed

@@ -41,6 +41,6 @@ pub use player::{ClaimState, GoalState, Player, Status};
 pub use receipt::{PAGE, Receipt, ReceiptKey};
 pub use rules::{
     Command, Context, Event, EventOutcome, EventWhat, GoalView, Refusal, Reply, count_event, decide, due,
-    history, needs_receipts, view_goal,
+    history, needs_receipts, show_under, view_goal,
 };
 pub use time::{ParseTimeError, Timestamp};

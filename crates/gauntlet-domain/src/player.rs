@@ -5,10 +5,13 @@
 //! by [`Player::encode_live`] and [`Player::encode_settled`].
 
 mod codec;
+mod terms;
 
 pub use codec::{CodecError, FORMAT};
+pub use terms::HeldTerms;
+pub(crate) use terms::Terms;
 
-use crate::{Catalogue, Context, Goal, GoalNumber, Receipt, Timestamp, catalogue::Unclaimed};
+use crate::{Catalogue, Context, GoalNumber, Receipt, Timestamp, catalogue::Unclaimed};
 
 /// How many write ids a document remembers.
 pub const WRITE_IDS: usize = 4;
@@ -27,6 +30,12 @@ pub struct Player {
     unknown_live: Vec<u8>,
     /// The same for the settled part.
     unknown_settled: Vec<u8>,
+    /// Cycles of goals that go by older terms than those of the catalogue that wrote the document,
+    /// sorted by goal and cycle.
+    held: Vec<HeldTerms>,
+    /// The catalogue version as of which the settled part is, which events do not write; `None`: the
+    /// document's.
+    settled_as_of: Option<u32>,
 }
 
 /// The part of a document that is not about one goal.
@@ -283,7 +292,7 @@ impl Player {
             goals.sort_by_key(|goal| goal.number);
             goals
         });
-        Self { head, live, settled, unknown_live: Vec::new(), unknown_settled: Vec::new() }
+        Self { head, live, settled, ..Self::default() }
     }
 
     /// Goals that an event can still touch, sorted by number.
@@ -313,6 +322,7 @@ impl Player {
     pub fn forget_settled(&mut self) {
         self.settled = None;
         self.unknown_settled = Vec::new();
+        self.settled_as_of = None;
     }
 
     /// All goals, live ones first.
@@ -358,10 +368,11 @@ impl Player {
     /// Prepares the document for being written: remembers the write and the catalogue that it
     /// was made with, and forgets what only events that can no longer come would need.
     pub fn stamp(&mut self, write_id: u64, context: &Context<'_>) {
-        self.head.push_write(write_id);
-        self.head.catalogue_version = self.head.catalogue_version.max(context.catalogue.version());
         // Twice the window, so that a clock that steps back finds what it needs.
         let oldest = context.now.plus_millis(context.late_window_ms.saturating_mul(-2));
+        self.drop_terms(context.catalogue, Some(oldest));
+        self.head.push_write(write_id);
+        self.is_now_as_of(context.catalogue.version());
         for goal in &mut self.live {
             let ended = goal.previous.and_then(|previous| previous.cycle.end);
             if goal.late.is_some() && ended.is_none_or(|ended| ended < oldest) {
@@ -386,11 +397,10 @@ impl Player {
     /// Moves every goal to the part where it belongs. Only calls need it: no event moves a goal.
     pub fn settle(&mut self, catalogue: &Catalogue) {
         let Some(settled) = self.settled.take() else { return };
-        let claims = std::mem::take(&mut self.head.claims);
         let (resting, live): (Vec<_>, Vec<_>) = std::mem::take(&mut self.live)
             .into_iter()
             .chain(settled)
-            .partition(|goal| is_settled(goal, &claims, catalogue));
+            .partition(|goal| self.is_settled(goal, catalogue));
         self.live = live;
         self.live.sort_by_key(|goal| goal.number);
         let mut resting = resting;
@@ -398,14 +408,34 @@ impl Player {
             goal.late = None;
         }
         resting.sort_by_key(|goal| goal.number);
+        if resting.is_empty() {
+            self.settled_as_of = None;
+        }
         self.settled = Some(resting);
-        self.head.claims = claims;
+        self.drop_terms(catalogue, None);
+    }
+
+    /// Whether no event can touch the goal before a player or an admin does: it is inactive, or
+    /// claimed for good. A goal with a claim under way stays live, and so does one whose reward will be
+    /// granted by itself: what has to be done when is told by the live part alone.
+    fn is_settled(&self, goal: &GoalState, catalogue: &Catalogue) -> bool {
+        if self.head.claims.iter().any(|claim| claim.goal == goal.number) {
+            return false;
+        }
+        let known = catalogue.find_number(goal.number);
+        let promised = known.map(|index| self.terms_of(goal, catalogue, index).now.unclaimed());
+        if goal.status == Status::Completed && promised == Some(Unclaimed::Grant) {
+            // Its reward will be granted at the end of the cycle, whoever looks.
+            return false;
+        }
+        let reopens = known.is_some_and(|index| catalogue.goal(index).reopens());
+        !goal.active || (goal.status == Status::Claimed && !reopens)
     }
 
     /// The live part as bytes.
     #[must_use]
     pub fn encode_live(&self) -> Vec<u8> {
-        codec::encode_live(&self.head, &self.live, &self.unknown_live)
+        codec::encode_live(&self.head, &self.live, &self.held, &self.unknown_live)
     }
 
     /// The settled part as bytes; `None` when it was not loaded or has nothing in it.
@@ -415,7 +445,7 @@ impl Player {
         if settled.is_empty() && self.unknown_settled.is_empty() {
             return None;
         }
-        Some(codec::encode_settled(settled, &self.unknown_settled))
+        Some(codec::encode_settled(settled, self.settled_as_of, &self.unknown_settled))
     }
 
     /// Reads a document. `settled` is `None` when that part was not asked for, and
@@ -425,14 +455,15 @@ impl Player {
     /// [`CodecError::Newer`] for a format that this release must not touch, otherwise
     /// [`CodecError::Corrupt`].
     pub fn decode(live: &[u8], settled: Option<Option<&[u8]>>) -> Result<Self, CodecError> {
-        let (head, live, unknown_live) = codec::decode_live(live)?;
-        let mut player = Self { head, live, settled: None, unknown_live, unknown_settled: Vec::new() };
+        let codec::Live { head, goals, held, unknown } = codec::decode_live(live)?;
+        let mut player = Self { head, live: goals, held, unknown_live: unknown, ..Self::default() };
         match settled {
             None => {}
             Some(None) => player.settled = Some(Vec::new()),
             Some(Some(bytes)) => {
-                let (goals, unknown) = codec::decode_settled(bytes)?;
+                let (goals, as_of, unknown) = codec::decode_settled(bytes)?;
                 player.settled = Some(goals);
+                player.settled_as_of = as_of;
                 player.unknown_settled = unknown;
             }
         }
@@ -442,19 +473,4 @@ impl Player {
 
 fn find(goals: &[GoalState], number: GoalNumber) -> Option<&GoalState> {
     goals.binary_search_by_key(&number, |goal| goal.number).ok().map(|at| &goals[at])
-}
-
-/// Whether no event can touch the goal before a player or an admin does: it is inactive, or
-/// claimed for good. A goal with a claim under way stays live, and so does one whose reward will be
-/// granted by itself: what has to be done when is told by the live part alone.
-fn is_settled(goal: &GoalState, claims: &[PendingClaim], catalogue: &Catalogue) -> bool {
-    if claims.iter().any(|claim| claim.goal == goal.number) {
-        return false;
-    }
-    let known = catalogue.find_number(goal.number).map(|index| catalogue.goal(index));
-    if goal.status == Status::Completed && known.is_some_and(|known| known.unclaimed() == Unclaimed::Grant) {
-        // Its reward will be granted at the end of the cycle, whoever looks.
-        return false;
-    }
-    !goal.active || (goal.status == Status::Claimed && !known.is_some_and(Goal::reopens))
 }

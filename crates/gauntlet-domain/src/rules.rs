@@ -7,6 +7,7 @@ mod event;
 pub mod history;
 mod rollover;
 mod select;
+mod terms;
 mod unclaimed;
 mod view;
 
@@ -17,5 +18,6 @@ mod properties;
 
 pub use call::{Command, Context, Refusal, Reply, decide};
 pub use event::{Event, EventOutcome, EventWhat, count_event, needs_receipts};
+pub use terms::show_under;
 pub use unclaimed::due;
 pub use view::{GoalView, view_goal};

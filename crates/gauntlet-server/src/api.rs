@@ -9,7 +9,8 @@ use gauntlet_store::PlayerKey;
 
 use crate::{
     admission::enter,
-    core::Core,
+    catalogue::{Keeper, ReloadError, Standing},
+    core::{Core, Seen},
     error::{ApiError, Reason},
     rate::RateLimit,
     rewards::Rewards,
@@ -24,7 +25,11 @@ mod rotation;
 pub use browse::Browse;
 #[cfg(test)]
 pub(crate) use messages::initialized;
-pub(crate) use messages::{assigned_goal, goal_message, seconds_until};
+pub(crate) use messages::{assigned_goal, goal_message, seconds_until, under_terms};
+
+/// Faults of a catalogue that are told to whoever asked for a reload; the log and
+/// `gauntlet catalogue check` have them all.
+const MOST_FAULTS: usize = 20;
 
 /// Who asks: the player that the request's credentials prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +45,78 @@ pub struct Api {
     shards: Shards,
     rewards: Rewards,
     limit: Arc<RateLimit>,
+    keeper: Option<Keeper>,
 }
 
 impl Api {
     /// The API over running shards and reward senders.
     #[must_use]
     pub fn new(core: Arc<Core>, shards: Shards, rewards: Rewards) -> Self {
-        Self { core, shards, rewards, limit: Arc::new(RateLimit::per_minute(0)) }
+        Self { core, shards, rewards, limit: Arc::new(RateLimit::per_minute(0)), keeper: None }
     }
 
     /// Limits how many claims and draws one player may make a minute; 0: any number.
     #[must_use]
     pub fn with_player_rate(self, per_minute: u32) -> Self {
         Self { limit: Arc::new(RateLimit::per_minute(per_minute)), ..self }
+    }
+
+    /// Lets operators see and change the catalogue.
+    #[must_use]
+    pub fn with_keeper(self, keeper: Option<Keeper>) -> Self {
+        Self { keeper, ..self }
+    }
+
+    /// The game's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.core.namespace()
+    }
+
+    /// How the catalogue stands.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn catalogue_status(&self) -> Result<proto::CatalogueStatus, ApiError> {
+        let Some(keeper) = &self.keeper else {
+            let version = self.core.catalogue().version();
+            let standing = Standing { version, newest: version, waiting_for: Vec::new() };
+            return Ok(messages::catalogue_status(standing));
+        };
+        let standing = keeper.standing().await.map_err(|error| self.not_reloaded(&error))?;
+        Ok(messages::catalogue_status(standing))
+    }
+
+    /// Reads the catalogue again and makes it the newest version, unless it is.
+    ///
+    /// # Errors
+    /// `CATALOGUE_FAULTY` with the first faults; a store that does not answer.
+    pub async fn reload_catalogue(&self) -> Result<proto::CatalogueStatus, ApiError> {
+        let Some(keeper) = &self.keeper else {
+            return Err(ApiError::new(Reason::CatalogueFaulty, "this server was given its catalogue for good"));
+        };
+        let standing = keeper.reload().await.map_err(|error| self.not_reloaded(&error))?;
+        Ok(messages::catalogue_status(standing))
+    }
+
+    fn not_reloaded(&self, error: &ReloadError) -> ApiError {
+        let faulty = |message: String| ApiError::new(Reason::CatalogueFaulty, message);
+        match error {
+            ReloadError::Unreadable(_) => {
+                faulty("the catalogue file cannot be read; the one in use stays, and the log says why".into())
+            }
+            ReloadError::Faulty(faults) => {
+                let count = faults.count();
+                let lines: Vec<String> =
+                    faults.as_slice().iter().take(MOST_FAULTS).map(ToString::to_string).collect();
+                faulty(format!("the catalogue has {count} faults; the one in use stays"))
+                    .with("fault_count", count.to_string())
+                    .with("faults", lines.join("\n"))
+            }
+            ReloadError::Store(error) => self.core.failed(error),
+            ReloadError::Version(_) => faulty(
+                "a version of the catalogue cannot be loaded by this server; the log says why".into(),
+            ),
+        }
     }
 
     /// What the player sees: all challenges, or one.
@@ -65,29 +129,33 @@ impl Api {
         challenge: Option<&str>,
         active_only: bool,
     ) -> Result<Browse, ApiError> {
-        let catalogue = self.core.catalogue();
-        let challenge = challenge.map(|id| find_challenge(&catalogue, id)).transpose()?;
+        if let Some(id) = challenge {
+            find_challenge(&self.core.catalogue(), id)?;
+        }
         enter()?;
-        let stored = self.core.read(self.key(caller)).await?;
+        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
+        let challenge = challenge.map(|id| find_challenge(&catalogue, id)).transpose()?;
         let now = self.core.now();
         Ok(Browse { catalogue, stored, challenge, active_only, now, player: caller.player.clone() })
     }
 
-    /// Assigns default goals and answers the active ones. A player for whom nothing changes costs
-    /// one read and no write.
+    /// Assigns default goals and answers the active ones, with the version of the catalogue. A player
+    /// for whom nothing changes costs one read and no write.
     ///
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
-    pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
+    pub async fn initialize(
+        &self,
+        caller: &Caller,
+    ) -> Result<(proto::InitializeResponse, u32), ApiError> {
         let (reply, catalogue) = self.begin(caller).await?;
-        Ok(messages::initialized(&catalogue, reply))
+        Ok((messages::initialized(&catalogue, reply), catalogue.version()))
     }
 
     /// The same before it is written as a message, with the catalogue that its goals are named by.
     pub(crate) async fn begin(&self, caller: &Caller) -> Result<(Reply, Arc<Catalogue>), ApiError> {
         enter()?;
-        let catalogue = self.core.catalogue();
-        let stored = self.core.read(self.key(caller)).await?;
+        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
         if let Some(reply) = self.core.preview(stored.as_ref(), &Command::Initialize, &catalogue) {
             return Ok((reply, catalogue));
         }
@@ -186,12 +254,12 @@ impl Api {
     ) -> Result<proto::GetRotationStatusResponse, ApiError> {
         let catalogue = self.core.catalogue();
         let challenge = find_challenge(&catalogue, &request.challenge_id)?;
-        let stored = if rotation::is_personal(&catalogue, challenge) {
-            enter()?;
-            self.core.read(self.key(caller)).await?
-        } else {
-            None
-        };
+        if !rotation::is_personal(&catalogue, challenge) {
+            return Ok(rotation::status(&catalogue, challenge, None, self.core.now()));
+        }
+        enter()?;
+        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
+        let challenge = find_challenge(&catalogue, &request.challenge_id)?;
         let player = stored.as_ref().map(|stored| &stored.player);
         Ok(rotation::status(&catalogue, challenge, player, self.core.now()))
     }
@@ -205,12 +273,12 @@ impl Api {
         caller: &Caller,
         request: &proto::GetChallengeHistoryRequest,
     ) -> Result<proto::GetChallengeHistoryResponse, ApiError> {
-        let catalogue = self.core.catalogue();
-        let challenge = find_challenge(&catalogue, &request.challenge_id)?;
+        find_challenge(&self.core.catalogue(), &request.challenge_id)?;
         let page = history::Page::of(request.page_size, &request.page_token)?;
         enter()?;
         let key = self.key(caller);
-        let stored = self.core.read(key.clone()).await?;
+        let Seen { stored, catalogue } = self.core.read(key.clone()).await?;
+        let challenge = find_challenge(&catalogue, &request.challenge_id)?;
         let entries = if stored.is_some() { history::read(&self.core, &key).await? } else { Vec::new() };
         let player = stored.as_ref().map(|stored| &stored.player);
         Ok(history::page(&catalogue, challenge, &entries, player, page, self.core.now()))

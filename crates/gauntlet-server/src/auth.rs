@@ -19,11 +19,17 @@ mod jwt;
 mod keys;
 pub mod permissions;
 
+use permissions::{Permission, Permissions};
+
 pub use claims::{Expected, NamespaceRule};
 pub use jwt::{Identity, JwtOptions, SetUpError, Verifier};
 
 /// The header, and the gRPC metadata, that names the player in [`AuthMode::Mock`].
 pub const MOCK_USER_HEADER: &str = "x-mock-user-id";
+
+/// The header, and the gRPC metadata, that says in [`AuthMode::Mock`] what the caller may do besides
+/// being a player: scopes, with blanks between them.
+pub const MOCK_SCOPE_HEADER: &str = "x-mock-scope";
 
 /// How callers prove who they are, as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +62,28 @@ impl SignIn {
             Self::Mock => mock_caller(headers),
             Self::Jwt(verifier) => verifier.identity(headers).await.map(|identity| identity.caller),
         }
+    }
+
+    /// The same for an operation that needs more than being a player.
+    ///
+    /// # Errors
+    /// Those of [`SignIn::caller`], and `FORBIDDEN`.
+    pub(crate) async fn administrator(
+        &self,
+        headers: &HeaderMap,
+        permission: Permission,
+        namespace: &str,
+    ) -> Result<Caller, ApiError> {
+        let (caller, permissions) = match self {
+            Self::Mock => (mock_caller(headers)?, mock_permissions(headers)),
+            Self::Jwt(verifier) => {
+                let identity = verifier.identity(headers).await?;
+                let permissions = identity.permissions();
+                (identity.caller, permissions)
+            }
+        };
+        permissions.require(permission, namespace)?;
+        Ok(caller)
     }
 
     /// The header, besides `Authorization`, that decides who the caller is. Caches must know it.
@@ -102,6 +130,12 @@ fn mock_caller(headers: &HeaderMap) -> Result<Caller, ApiError> {
     let player = std::str::from_utf8(value.as_bytes()).map_err(|_| refuse("is not UTF-8"))?;
     check_id(player).map_err(|problem| refuse(&problem.to_string()))?;
     Ok(Caller { player: player.to_owned() })
+}
+
+/// Nobody administers by accident: who wants to has to say so.
+fn mock_permissions(headers: &HeaderMap) -> Permissions {
+    let scopes = headers.get(MOCK_SCOPE_HEADER).and_then(|scopes| scopes.to_str().ok());
+    Permissions::of_scopes(scopes.unwrap_or_default())
 }
 
 #[cfg(test)]

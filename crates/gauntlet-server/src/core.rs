@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide};
+use gauntlet_domain::{
+    Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide, show_under,
+};
 use gauntlet_store::{Error as StoreError, Lease, PlayerKey, Store, Stored};
 use tokio::time::Instant;
 
 use crate::{
+    catalogue::Shelf,
     clock::{Clock, Random},
     error::{ApiError, Reason},
     guarded::GuardedStore,
@@ -24,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Core {
     store: GuardedStore,
-    catalogue: ArcSwap<Catalogue>,
+    shelf: Shelf,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     metrics: Arc<Metrics>,
@@ -37,6 +39,15 @@ pub struct Core {
     instance: String,
     traces: Traces,
     reads: OnceLock<Reads>,
+}
+
+/// A player as read.
+#[derive(Debug)]
+pub struct Seen {
+    /// The document, with what a newer catalogue means for it; `None`: the player has no row.
+    pub stored: Option<Stored>,
+    /// The catalogue to show it with.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// What a [`Core`] is made of.
@@ -73,7 +84,7 @@ impl Core {
         parts.metrics.catalogue(&parts.catalogue);
         Self {
             store: GuardedStore::new(parts.store),
-            catalogue: ArcSwap::new(parts.catalogue),
+            shelf: Shelf::new(parts.catalogue),
             clock: parts.clock,
             random: parts.random,
             metrics: parts.metrics,
@@ -133,7 +144,33 @@ impl Core {
     /// The catalogue in use; a request keeps the one that it began with.
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.load_full()
+        self.shelf.current()
+    }
+
+    /// The catalogues at hand.
+    pub(crate) const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Uses a catalogue version that a document names, or a later one, from now on.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE` when it cannot be loaded: this replica does not know all goals of whoever
+    /// was written with it, so it must not answer for them.
+    pub(crate) async fn catch_up(&self, version: u32) -> Result<Arc<Catalogue>, ApiError> {
+        if self.shelf.has_failed(version) {
+            return Err(behind());
+        }
+        self.shelf.catch_up(&self.store, version, &self.metrics).await.map_err(|error| {
+            self.shelf.failed(version);
+            tracing::warn!(version, error = %Chain(&error), "a catalogue that is in use cannot be loaded");
+            behind()
+        })
+    }
+
+    /// Names this process, in leases and among replicas.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// The current time.
@@ -194,25 +231,30 @@ impl Core {
         Context { catalogue, now: self.now(), seed, late_window_ms: millis(self.late_window) }
     }
 
-    /// Reads one whole player.
+    /// Reads one whole player, to be shown under the catalogue that comes with the answer.
     ///
     /// # Errors
     /// A store that does not answer, a document that cannot be read, or one that was written
-    /// with a newer catalogue than this replica has.
-    pub async fn read(&self, key: PlayerKey) -> Result<Option<Stored>, ApiError> {
+    /// with a newer catalogue than this replica can load.
+    pub async fn read(&self, key: PlayerKey) -> Result<Seen, ApiError> {
         self.check_store()?;
         let together = match self.reads.get() {
             Some(reads) => reads.read(&key).await,
             None => None,
         };
-        let stored = match together {
+        let mut stored = match together {
             Some(answer) => answer?,
             None => reads::alone(self, key).await?,
         };
-        if let Some(stored) = &stored {
-            check_catalogue(&stored.player, &self.catalogue())?;
+        let mut catalogue = self.catalogue();
+        if let Some(Stored { player, .. }) = &mut stored {
+            let wanted = player.head.catalogue_version;
+            if wanted > catalogue.version() {
+                catalogue = self.catch_up(wanted).await?;
+            }
+            show_under(player, &catalogue);
         }
-        Ok(stored)
+        Ok(Seen { stored, catalogue })
     }
 
     /// What a command would answer, if it would change nothing; `None` when it has to be carried
@@ -254,10 +296,14 @@ pub(crate) fn check_catalogue(player: &Player, catalogue: &Catalogue) -> Result<
     if player.head.catalogue_version <= catalogue.version() {
         return Ok(());
     }
-    Err(ApiError::new(
+    Err(behind())
+}
+
+fn behind() -> ApiError {
+    ApiError::new(
         Reason::StoreUnavailable,
         "the player was written with a newer catalogue than this replica has; try again later",
-    ))
+    )
 }
 
 /// Milliseconds for calculations with [`Timestamp`].

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::Api,
-    core::{Core, CoreParts},
+    catalogue::Keeper,
+    core::{Chain, Core, CoreParts},
     ingest::Ingest,
     lifecycle::Tasks,
     maintenance::keep_house,
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) core: Arc<Core>,
     pub(crate) shards: Shards,
     pub(crate) rewards: Rewards,
+    pub(crate) keeper: Option<Keeper>,
     /// The shards.
     writers: Tasks,
     /// Those that read players together, while there are requests.
@@ -77,12 +79,20 @@ impl Engine {
             let work = recover(rewards.clone(), config.recovery_interval, stop_helpers.clone());
             helpers.spawn_until("recovery", &stop_helpers, work);
         }
-        Ok(Self { core, shards, rewards, writers, readers, stop_readers, claims, helpers, stop_helpers })
+        let keeper = config.catalogue.clone().map(|options| Keeper::new(core.clone(), options));
+        if let Some(keeper) = &keeper {
+            // Alone, a new version comes into use before the first request.
+            if let Err(error) = keeper.round().await {
+                tracing::error!(error = %Chain(&error), "the newest catalogue cannot be loaded; the one in use stays");
+            }
+            helpers.spawn_until("catalogue", &stop_helpers, keeper.clone().keep(stop_helpers.clone()));
+        }
+        Ok(Self { core, shards, rewards, keeper, writers, readers, stop_readers, claims, helpers, stop_helpers })
     }
 
     /// The player API over these parts.
     pub(crate) fn api(&self) -> Api {
-        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone())
+        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone()).with_keeper(self.keeper.clone())
     }
 
     /// The way in for events over these parts.

@@ -122,11 +122,13 @@ pub enum Reason {
     RateLimited,
     /// The database cannot be reached in time.
     StoreUnavailable,
+    /// The new catalogue cannot be read or has faults; the one in use stays.
+    CatalogueFaulty,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ChallengeNotFound,
         Self::GoalNotFound,
         Self::GoalNotCompleted,
@@ -151,6 +153,7 @@ impl Reason {
         Self::Forbidden,
         Self::SignInUnavailable,
         Self::StoreUnavailable,
+        Self::CatalogueFaulty,
     ];
 
     /// As callers see it.
@@ -181,6 +184,7 @@ impl Reason {
             Self::SignInUnavailable => "SIGN_IN_UNAVAILABLE",
             Self::RateLimited => "RATE_LIMITED",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::CatalogueFaulty => "CATALOGUE_FAULTY",
         }
     }
 
@@ -193,7 +197,8 @@ impl Reason {
             | Self::GoalNotActive
             | Self::PrerequisitesNotMet
             | Self::GoalRotated
-            | Self::RewardUncertain => Code::FailedPrecondition,
+            | Self::RewardUncertain
+            | Self::CatalogueFaulty => Code::FailedPrecondition,
             Self::GoalAlreadyClaimed => Code::AlreadyExists,
             Self::InsufficientGoals | Self::InvalidInput => Code::InvalidArgument,
             Self::RewardGrantFailed | Self::Internal => Code::Internal,

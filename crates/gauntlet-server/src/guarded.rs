@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, Timestamp};
 use gauntlet_store::{
-    DueGrant, Error, Figures, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, PlayerKey,
-    PoolStatus, Retry, Store, Write, Written,
+    DueGrant, Error, Figures, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting,
+    PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
 };
 use tokio::time::Instant;
 
@@ -221,6 +221,30 @@ impl Store for GuardedStore {
 
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
         self.reads.run("catalogue.text", self.store.catalogue_text(version)).await
+    }
+
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        self.reads.run("catalogue.find", self.store.find_catalogue(text)).await
+    }
+
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
+        self.writes.run("catalogue.activate", self.store.activate_catalogue(version, now)).await
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        self.reads.run("catalogue.used", self.store.used_catalogues(after)).await
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        self.writes.run("replica.meet", self.store.meet(replica)).await
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.writes.run("replica.leave", self.store.leave(instance)).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
     }
 
     /// Probes ask the database itself, whatever the breakers say.

@@ -10,7 +10,7 @@ use axum::{
     Router,
     extract::Request,
     http::{
-        HeaderValue, Method,
+        HeaderName, HeaderValue, Method,
         header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
     },
     middleware::from_fn_with_state,
@@ -46,6 +46,9 @@ pub(crate) use cloud_events::{gated as cloud_events_gated, router as cloud_event
 pub(crate) use ops::router as ops_router;
 pub(crate) use reply::ERROR_DOMAIN;
 
+/// Which version of the catalogue a reply shows; gRPC metadata have the same name.
+pub(crate) const CATALOGUE_VERSION: HeaderName = HeaderName::from_static("x-catalogue-version");
+
 /// The paths of the player API below the base path; also the labels of its metrics.
 mod paths {
     pub(super) const CHALLENGES: &str = "/v1/challenges";
@@ -58,6 +61,8 @@ mod paths {
     pub(super) const ACTIVE: &str = "/v1/challenges/{challenge_id}/goals/{goal_id}/active";
     pub(super) const CLAIM: &str = "/v1/challenges/{challenge_id}/goals/{goal_id}/claim";
     pub(super) const EVENTS: &str = "/v1/events";
+    pub(super) const CATALOGUE: &str = "/v1/admin/catalogue";
+    pub(super) const RELOAD: &str = "/v1/admin/catalogue/reload";
     pub(super) const HEALTH: &str = "/healthz";
 }
 
@@ -108,10 +113,10 @@ pub(crate) fn api_gate(face: &FaceState, base_path: &str) -> Gate {
 }
 
 /// Every operation of the player API.
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 10] {
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
     use paths::{
-        ACTIVE, BATCH_SELECT, CHALLENGE, CHALLENGES, CLAIM, HEALTH, HISTORY, INITIALIZE, RANDOM_SELECT,
-        ROTATION,
+        ACTIVE, BATCH_SELECT, CATALOGUE, CHALLENGE, CHALLENGES, CLAIM, HEALTH, HISTORY, INITIALIZE,
+        RANDOM_SELECT, RELOAD, ROTATION,
     };
     [
         (CHALLENGES, get(handlers::challenges)),
@@ -123,6 +128,8 @@ fn routes() -> [(&'static str, MethodRouter<ApiState>); 10] {
         (RANDOM_SELECT, post(handlers::random_select)),
         (ACTIVE, put(handlers::set_goal_active)),
         (CLAIM, post(handlers::claim)),
+        (CATALOGUE, get(handlers::catalogue_status)),
+        (RELOAD, post(handlers::reload_catalogue)),
         (HEALTH, get(handlers::health)),
     ]
 }
@@ -145,7 +152,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, REQUEST_ID])
-        .expose_headers([ETAG, RETRY_AFTER, REQUEST_ID])
+        .expose_headers([ETAG, RETRY_AFTER, REQUEST_ID, CATALOGUE_VERSION])
         .max_age(Duration::from_secs(600))
 }
 

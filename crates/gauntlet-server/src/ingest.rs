@@ -203,7 +203,7 @@ impl Ingest {
                 return Begun::Answered(Err(self.refuse(kind, &raw.key.id, &raw.player, problem)));
             }
         };
-        if raw.what.trigger(&self.core.catalogue()).is_none() {
+        if self.core.shelf().is_unused(&raw.what) {
             count(EventResult::Unused);
             return Begun::Answered(Ok(()));
         }

@@ -115,6 +115,11 @@ struct ChallengeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OneLabel {
     kind: &'static str,
 }
@@ -204,6 +209,8 @@ pub struct Metrics {
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
     breakers: Family<DependencyLabel, Gauge>,
     catalogue_version: Gauge<i64, AtomicI64>,
+    catalogue_newest: Gauge<i64, AtomicI64>,
+    catalogue_reloads: Family<ResultLabel, Counter>,
     challenge_goals: Family<ChallengeLabel, Gauge>,
 }
 
@@ -254,6 +261,8 @@ impl Metrics {
             oldest_pending_seconds: Gauge::default(),
             breakers: Family::default(),
             catalogue_version: Gauge::default(),
+            catalogue_newest: Gauge::default(),
+            catalogue_reloads: Family::default(),
             challenge_goals: Family::default(),
         };
         metrics.register();
@@ -282,6 +291,8 @@ impl Metrics {
         table::GRANTS_OLDEST.register(r, self.oldest_pending_seconds.clone());
         table::BREAKER.register(r, self.breakers.clone());
         table::CATALOGUE_VERSION.register(r, self.catalogue_version.clone());
+        table::CATALOGUE_NEWEST.register(r, self.catalogue_newest.clone());
+        table::CATALOGUE_RELOADS.register(r, self.catalogue_reloads.clone());
         table::CHALLENGE_GOALS.register(r, self.challenge_goals.clone());
     }
 
@@ -422,12 +433,23 @@ impl Metrics {
     /// The catalogue in use.
     pub fn catalogue(&self, catalogue: &Catalogue) {
         self.catalogue_version.set(i64::from(catalogue.version()));
+        self.catalogue_newest(catalogue.version());
         self.challenge_goals.clear();
         for index in catalogue.challenge_indexes() {
             let challenge = catalogue.challenge(index).id.clone();
             let goals = i64::try_from(catalogue.goals_of(index).count()).unwrap_or(i64::MAX);
             self.challenge_goals.get_or_create(&ChallengeLabel { challenge }).set(goals);
         }
+    }
+
+    /// The newest catalogue version that was registered.
+    pub(crate) fn catalogue_newest(&self, version: u32) {
+        self.catalogue_newest.set(i64::from(version));
+    }
+
+    /// The catalogue was read again.
+    pub(crate) fn reload(&self, result: Reload) {
+        self.catalogue_reloads.get_or_create(&ResultLabel { result: result.as_str() }).inc();
     }
 
     /// All figures as `OpenMetrics` text, those included that are only read when somebody asks.
@@ -439,6 +461,27 @@ impl Metrics {
             .and_then(|()| encode_registry(&mut text, &sample::registry(sample)))
             .and_then(|()| encode_eof(&mut text));
         text
+    }
+}
+
+/// What became of a reading of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// It is the newest version, perhaps it was before.
+    Taken,
+    /// It has faults.
+    Rejected,
+    /// It could not be read, or the store did not take it.
+    Failed,
+}
+
+impl Reload {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
     }
 }
 

@@ -17,13 +17,13 @@ use gauntlet_domain::{
     catalogue::Reward,
 };
 use gauntlet_store::{
-    Grant, GrantId, GrantState, PlayerKey, Retry,
+    Grant, GrantFilter, GrantId, GrantState, PlayerKey, Retry,
     crash::{self, Point},
 };
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    core::{Chain, Core, millis},
+    core::{Chain, Core, Seen, millis},
     error::{ApiError, Reason},
     lifecycle::{Tasks, at},
     shards::{CallError, Shards},
@@ -53,6 +53,8 @@ use policy::{Again, Step, after_answer, backoff};
 
 /// How long a claim waits for its grant before it answers `REWARD_PENDING`. The grant goes on.
 pub(crate) const CLAIM_WAIT: Duration = Duration::from_secs(10);
+/// Grants of one player that are looked through for the one that was joined, the oldest first.
+const MOST_GRANTS: u32 = 10_000;
 /// How often a claim looks whether another replica has settled the grant that it joined.
 const JOIN_POLLS: [Duration; 6] = [
     Duration::from_millis(50),
@@ -179,19 +181,29 @@ impl Rewards {
         let mut asked_at = None;
         for pause in JOIN_POLLS {
             tokio::time::sleep(pause).await;
-            let Some(stored) = self.core.read(player.clone()).await? else { break };
+            let Seen { stored, catalogue } = self.core.read(player.clone()).await?;
+            let Some(stored) = stored else { break };
             let claim = stored.player.claim(key.goal, key.cycle);
             asked_at = claim.map(|claim| claim.claimed_at).or(asked_at);
             if claim.is_some_and(|claim| claim.state == ClaimState::Pending) {
                 continue;
             }
-            let catalogue = self.core.catalogue();
             let Some(index) = catalogue.find_goal(&goal) else { break };
             let Some(claimed_at) = claimed_at(&stored.player, key, asked_at) else { break };
-            let reward = catalogue.goal(index).definition.reward.clone();
+            // The goal may have been claimed under older terms than today's: the grant knows.
+            let reward = self.granted(&player, key).await?;
+            let reward = reward.unwrap_or_else(|| catalogue.goal(index).definition.reward.clone());
             return Ok(Claimed { goal_id: goal, reward, claimed_at });
         }
         Err(pending())
+    }
+
+    /// The reward of a grant that has ended well.
+    async fn granted(&self, player: &PlayerKey, key: &GrantKey) -> Result<Option<Reward>, ApiError> {
+        let filter = GrantFilter { player: Some(player.clone()), state: Some(GrantState::Granted) };
+        let grants = self.core.store().list_grants(&filter, MOST_GRANTS).await;
+        let grants = grants.map_err(|error| self.core.failed(&error))?;
+        Ok(grants.into_iter().find(|grant| grant.id.key == *key).map(|grant| grant.reward))
     }
 
     /// Sends a grant whose current attempt is committed under a lease of this process that was

@@ -15,6 +15,7 @@ use crate::{
     admission::{Admission, AdmissionOptions, gate::Gate},
     api::Api,
     auth::{AuthMode, SetUpError, SignIn, Verifier, events::EventSecrets},
+    catalogue::{KeepOptions, Keeper},
     clock::{Clock, Random},
     core::Core,
     engine::Engine,
@@ -103,6 +104,8 @@ pub struct Config {
     pub profiles: bool,
     /// Where spans of requests go; off by default.
     pub traces: Traces,
+    /// How the catalogue is kept; `None`: it stays what it was at the start.
+    pub catalogue: Option<KeepOptions>,
 }
 
 impl Config {
@@ -135,6 +138,7 @@ impl Config {
             net: NetOptions::default(),
             profiles: false,
             traces: Traces::default(),
+            catalogue: None,
         }
     }
 }
@@ -200,6 +204,7 @@ pub struct Server {
     engine: Engine,
     api: Api,
     ingest: Ingest,
+    keeper: Option<Keeper>,
     /// Listeners and their connections, but for operations.
     faces: Tasks,
     /// The operations listener, which outlives the others.
@@ -223,6 +228,7 @@ impl Server {
             addresses: listeners.addresses(),
             readiness: Readiness::default(),
             api: engine.api().with_player_rate(config.player_rate),
+            keeper: engine.keeper.clone(),
             ingest: engine.ingest(),
             engine,
             faces: Tasks::new(),
@@ -255,6 +261,14 @@ impl Server {
     #[must_use]
     pub const fn ingest(&self) -> &Ingest {
         &self.ingest
+    }
+
+    /// Reads the catalogue again, as a signal asks for. What comes of it is logged; nothing happens
+    /// where the catalogue stays what it was at the start.
+    pub async fn reload_catalogue(&self) {
+        if let Some(keeper) = &self.keeper {
+            let _told = keeper.reload().await;
+        }
     }
 
     /// Waits until a long-lived task has died; answers which and how. The server has to be

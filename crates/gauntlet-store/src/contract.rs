@@ -330,6 +330,33 @@ pub struct JournalRow {
     pub entry: JournalEntry,
 }
 
+/// A process at work on the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Its name, unique among replicas and restarts.
+    pub instance: String,
+    /// The newest catalogue version that it has loaded; 0: none.
+    pub loaded: u32,
+    /// When it last told, on its own clock.
+    pub seen_at: Timestamp,
+}
+
+/// How the versions of the catalogue stand, and who is at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// The newest version; 0: there is none.
+    pub newest: u32,
+    /// When that was registered.
+    pub registered_at: Timestamp,
+    /// The version in use: the newest that was ever put into use; 0: none was.
+    pub in_use: u32,
+    /// All that have told in the last hour, the caller included, by name.
+    pub replicas: Vec<Replica>,
+}
+
+/// How long a replica that tells nothing any more stays in the list of [`Meeting::replicas`].
+pub const FORGET_REPLICA_MILLIS: i64 = 3_600_000;
+
 /// What a locked update decided.
 #[derive(Debug)]
 pub enum LockedDecision {
@@ -438,12 +465,32 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The text of a catalogue version.
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error>;
 
+    /// The newest version with this text; `None`: it was never registered.
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error>;
+
+    /// Puts a version into use, for good, if it is the newest. Answers whether it is in use then.
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error>;
+
+    /// The versions after one that were put into use, oldest first. Versions that never were are
+    /// left out.
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error>;
+
+    /// Tells that a process is at work and what it has loaded; answers how the versions stood
+    /// *after* that, so that of two that meet at once at least one sees the other.
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error>;
+
+    /// Tells that a process stops.
+    async fn leave(&self, instance: &str) -> Result<(), Error>;
+
     /// Asks the database for nothing, to see whether it answers.
     async fn ping(&self) -> Result<(), Error>;
 
     /// Whether loading many players at once is much cheaper than loading each alone, so that
     /// callers do well to wait for each other.
     fn prefers_many(&self) -> bool;
+
+    /// Whether several processes may work on the data at once.
+    fn is_shared(&self) -> bool;
 
     /// How the connections are used.
     fn pool_status(&self) -> PoolStatus;

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, Receipt, Timestamp};
 
 use crate::contract::{
-    Due, DueGrant, Error, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
-    LockedDecision, PlayerKey, PoolStatus, Retry, Store, Write, Written,
+    Due, DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease,
+    Load, Loaded, Locked, LockedDecision, Meeting, PlayerKey, PoolStatus, Replica, Retry, Store, Write,
+    Written,
 };
 use crate::rows::{self, Encoded, RECEIPT_GENERATION_MILLIS, Settled};
 
@@ -33,7 +34,15 @@ struct State {
     journal: BTreeMap<(PlayerKey, u64), JournalEntry>,
     due: BTreeMap<PlayerKey, Timestamp>,
     goals: HashMap<String, GoalNumber>,
-    catalogues: Vec<String>,
+    catalogues: Vec<Version>,
+    replicas: BTreeMap<String, Replica>,
+}
+
+#[derive(Debug)]
+struct Version {
+    text: String,
+    registered_at: Timestamp,
+    in_use: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +50,11 @@ struct Document {
     revision: i64,
     live: Vec<u8>,
     settled: Option<Vec<u8>>,
+}
+
+/// Versions are counted from 1.
+fn number_of(place: usize) -> u32 {
+    u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
 
 /// Two rows with one key, as a database would report them.
@@ -356,10 +370,10 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn register_catalogue(&self, text: &str, _: Timestamp) -> Result<u32, Error> {
+    async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error> {
         let mut state = self.state("catalogue.register")?;
-        if state.catalogues.last().is_none_or(|newest| newest != text) {
-            state.catalogues.push(text.to_owned());
+        if state.catalogues.last().is_none_or(|newest| newest.text != text) {
+            state.catalogues.push(Version { text: text.to_owned(), registered_at: now, in_use: false });
         }
         Ok(u32::try_from(state.catalogues.len()).unwrap_or(u32::MAX))
     }
@@ -367,7 +381,50 @@ impl Store for MemoryStore {
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
         let state = self.state("catalogue.text")?;
         let place = usize::try_from(version).ok().and_then(|version| version.checked_sub(1));
-        Ok(place.and_then(|place| state.catalogues.get(place)).cloned())
+        Ok(place.and_then(|place| state.catalogues.get(place)).map(|version| version.text.clone()))
+    }
+
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        let state = self.state("catalogue.find")?;
+        let place = state.catalogues.iter().rposition(|version| version.text == text);
+        Ok(place.map(number_of))
+    }
+
+    async fn activate_catalogue(&self, version: u32, _: Timestamp) -> Result<bool, Error> {
+        let mut state = self.state("catalogue.activate")?;
+        let newest = state.catalogues.len();
+        let Some(place) = usize::try_from(version).ok().and_then(|version| version.checked_sub(1)) else {
+            return Ok(false);
+        };
+        let Some(found) = state.catalogues.get_mut(place) else { return Ok(false) };
+        found.in_use |= place + 1 == newest;
+        Ok(found.in_use)
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        let state = self.state("catalogue.used")?;
+        let used = state.catalogues.iter().enumerate().filter(|(_, version)| version.in_use);
+        Ok(used.map(|(place, _)| number_of(place)).filter(|version| *version > after).collect())
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        let mut state = self.state("replica.meet")?;
+        let old = replica.seen_at.plus_millis(-FORGET_REPLICA_MILLIS);
+        state.replicas.retain(|_, other| other.seen_at >= old);
+        state.replicas.insert(replica.instance.clone(), replica.clone());
+        let newest = state.catalogues.last();
+        let in_use = state.catalogues.iter().rposition(|version| version.in_use);
+        Ok(Meeting {
+            newest: state.catalogues.len().checked_sub(1).map_or(0, number_of),
+            registered_at: newest.map(|version| version.registered_at).unwrap_or_default(),
+            in_use: in_use.map_or(0, number_of),
+            replicas: state.replicas.values().cloned().collect(),
+        })
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.state("replica.leave")?.replicas.remove(instance);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), Error> {
@@ -376,6 +433,10 @@ impl Store for MemoryStore {
 
     fn pool_status(&self) -> PoolStatus {
         PoolStatus { limit: 1, open: 1, idle: 1, waiting: 0 }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn prefers_many(&self) -> bool {

@@ -32,12 +32,18 @@ macro_rules! migrations {
 }
 
 /// The steps for PostgreSQL.
-pub(crate) const POSTGRES: &[Migration] =
-    migrations!("postgres": (1, "initial", "0001_initial.sql"), (2, "cycles", "0002_cycles.sql"));
+pub(crate) const POSTGRES: &[Migration] = migrations!("postgres":
+    (1, "initial", "0001_initial.sql"),
+    (2, "cycles", "0002_cycles.sql"),
+    (3, "catalogue_in_use", "0003_catalogue_in_use.sql"),
+);
 
 /// The steps for SQLite.
-pub(crate) const SQLITE: &[Migration] =
-    migrations!("sqlite": (1, "initial", "0001_initial.sql"), (2, "cycles", "0002_cycles.sql"));
+pub(crate) const SQLITE: &[Migration] = migrations!("sqlite":
+    (1, "initial", "0001_initial.sql"),
+    (2, "cycles", "0002_cycles.sql"),
+    (3, "catalogue_in_use", "0003_catalogue_in_use.sql"),
+);
 
 /// Why migrations cannot be applied.
 #[derive(Debug, thiserror::Error)]

@@ -29,8 +29,8 @@ use gauntlet_domain::{GoalNumber, Timestamp};
 use rusqlite::Connection;
 
 use crate::contract::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, PlayerKey,
-    PoolStatus, Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, LockedDecision, Meeting,
+    PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
 };
 use crate::figures::{Figures, Meter};
 use crate::rows;
@@ -344,10 +344,45 @@ impl Store for SqliteStore {
         self.read("catalogue.text", |connection| registry::text(connection, version))
     }
 
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        self.read("catalogue.find", |connection| registry::find(connection, text))
+    }
+
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
+        self.writer
+            .transaction("catalogue.activate", move |transaction| {
+                registry::activate(transaction, version, now)
+            })
+            .await
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        self.read("catalogue.used", |connection| registry::used(connection, after))
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        let replica = replica.clone();
+        self.writer
+            .transaction("replica.meet", move |transaction| registry::meet(transaction, &replica))
+            .await
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        let instance = instance.to_owned();
+        self.writer
+            .transaction("replica.leave", move |transaction| registry::leave(transaction, &instance))
+            .await
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         // Both sides: a file that can be read, and a writer that is alive.
         self.read("ping", connection::ping)?;
         self.writer.run("ping", |connection| connection::ping(connection)).await
+    }
+
+    /// A second process on the file is refused.
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn pool_status(&self) -> PoolStatus {

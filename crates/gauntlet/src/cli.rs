@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Bring the database's schema up to date, and end.
     Migrate(MigrateArgs),
-    /// Check catalogue files, or make one for load tests.
+    /// Check and compare catalogue files, or make one for load tests.
     Catalogue(CatalogueArgs),
     /// Act as a player: what a game client does, from the command line.
     Player(PlayerArgs),
@@ -142,6 +142,8 @@ pub(crate) struct CompletionsArgs {
 #[command(after_help = "\
 Examples:
   gauntlet catalogue check challenges.json
+  gauntlet catalogue diff challenges.json new.json   what players would see change
+  gauntlet catalogue schema > catalogue.schema.json  help while typing, in an editor
   gauntlet catalogue generate --challenges 10 --goals 50 --out load.json
   gauntlet catalogue generate | gauntlet catalogue check -")]
 pub(crate) struct CatalogueArgs {
@@ -165,6 +167,33 @@ Examples:
         #[arg(long, display_order = 901)]
         json: bool,
     },
+    /// Say what a new file would change for players, and what becomes of those who have the goals.
+    #[command(after_help = "\
+Examples:
+  gauntlet catalogue diff challenges.json new.json
+  gauntlet catalogue diff challenges.json new.json --json
+  git show HEAD:challenges.json | gauntlet catalogue diff - challenges.json
+
+What a change of a goal means for players who have it is decided by the new file's onChange of that
+goal: keep (the default), upgrade_if_easier or restart.")]
+    Diff {
+        /// The catalogue that is in use; `-` for standard input.
+        old: PathBuf,
+        /// The one that shall follow; `-` for standard input.
+        new: PathBuf,
+        /// Answer in JSON.
+        #[arg(long, display_order = 901)]
+        json: bool,
+    },
+    /// Print the JSON Schema of catalogue files, for editors.
+    #[command(after_help = "\
+Examples:
+  gauntlet catalogue schema > catalogue.schema.json
+      then begin a catalogue with: { \"$schema\": \"./catalogue.schema.json\", \"challenges\": [ ... ] }
+
+The schema knows fields, words and limits. What ties goals together, such as prerequisites, only
+`gauntlet catalogue check` sees.")]
+    Schema,
     /// Write a catalogue made by a plan: the same plan gives the same file.
     #[command(after_help = "\
 Examples:

@@ -58,6 +58,21 @@ pub struct GoalDefinition {
     pub rotation: Option<Rotation>,
     /// What becomes of a completion that nobody claimed when its cycle ends.
     pub unclaimed: Unclaimed,
+    /// What a version of the catalogue that changes the goal means for players who have it.
+    pub on_change: ChangePolicy,
+}
+
+/// What a change of a goal's terms means for players who have the goal and have not completed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChangePolicy {
+    /// They go on under the terms that they began with.
+    #[default]
+    Keep,
+    /// They get the new terms when these ask for no more and give no less, and go on under the
+    /// old ones otherwise.
+    UpgradeIfEasier,
+    /// They get the new terms and begin at zero.
+    Restart,
 }
 
 impl GoalDefinition {

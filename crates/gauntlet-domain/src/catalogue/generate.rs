@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use fastrand::Rng;
 
 use super::definition::{
-    ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, Operator, ProgressMode,
-    Requirement, Reward, RewardKind, Unclaimed,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, Operator,
+    ProgressMode, Requirement, Reward, RewardKind, Unclaimed,
 };
 use crate::limits::{IdError, check_id};
 
@@ -234,6 +234,7 @@ fn goal(
         prerequisites: Vec::new(),
         rotation: None,
         unclaimed: Unclaimed::Forfeit,
+        on_change: ChangePolicy::Keep,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The words that catalogue files use for the values of the definition.
 
-use super::definition::{EventSource, Operator, ProgressMode, RewardKind, Unclaimed, Weekday};
+use super::definition::{
+    ChangePolicy, EventSource, Operator, ProgressMode, RewardKind, Unclaimed, Weekday,
+};
 
 /// The words of one field, in the order in which messages list them.
 pub(super) type Names<T> = [(&'static str, T)];
@@ -40,6 +42,12 @@ pub(super) const REWARD_KINDS: &Names<RewardKind> =
 
 pub(super) const ROTATION_TYPES: &Names<RotationType> =
     &[("global", RotationType::Global), ("per_user", RotationType::PerUser)];
+
+pub(super) const CHANGE_POLICIES: &Names<ChangePolicy> = &[
+    ("keep", ChangePolicy::Keep),
+    ("upgrade_if_easier", ChangePolicy::UpgradeIfEasier),
+    ("restart", ChangePolicy::Restart),
+];
 
 pub(super) const WEEKDAYS: &Names<Weekday> = &[
     ("monday", Weekday::Monday),

@@ -8,17 +8,17 @@
 //! The format is described for designers in `docs/catalogue.md`.
 
 mod fault;
-mod goal;
+pub(super) mod goal;
 mod links;
 mod object;
 mod path;
-mod rotation;
+pub(super) mod rotation;
 mod suggest;
 mod syntax;
 mod values;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use fault::{Fault, Faults, MAX_FAULTS};
 
@@ -33,14 +33,14 @@ use super::definition::{ChallengeDefinition, Definition, GoalDefinition};
 /// Largest file that is read, in bytes: some 30,000 goals. A larger one is a fault.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-const SCHEMA: Field = &["$schema"];
-const CHALLENGES: Field = &["challenges"];
-const ID: Field = &["challengeId", "id"];
-const NAME: Field = &["name"];
-const DESCRIPTION: Field = &["description"];
-const GOALS: Field = &["goals"];
-const ROTATION: Field = &["rotation"];
-const TIME_ZONE: Field = &["timeZone", "time_zone", "timezone"];
+pub(in crate::catalogue) const SCHEMA: Field = &["$schema"];
+pub(in crate::catalogue) const CHALLENGES: Field = &["challenges"];
+pub(in crate::catalogue) const ID: Field = &["challengeId", "id"];
+pub(in crate::catalogue) const NAME: Field = &["name"];
+pub(in crate::catalogue) const DESCRIPTION: Field = &["description"];
+pub(in crate::catalogue) const GOALS: Field = &["goals"];
+pub(in crate::catalogue) const ROTATION: Field = &["rotation"];
+pub(in crate::catalogue) const TIME_ZONE: Field = &["timeZone", "time_zone", "timezone"];
 
 /// Reads a catalogue file.
 ///

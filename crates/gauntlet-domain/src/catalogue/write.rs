@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::{
     definition::{
-        ChallengeDefinition, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward,
-        Rotation, RotationKind, Schedule, Unclaimed,
+        ChallengeDefinition, ChangePolicy, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement,
+        Reward, Rotation, RotationKind, Schedule, Unclaimed,
     },
-    names::{EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, UNCLAIMED, WEEKDAYS, name_of},
+    names::{
+        CHANGE_POLICIES, EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, UNCLAIMED, WEEKDAYS, name_of,
+    },
 };
 use crate::Timestamp;
 
@@ -75,6 +77,8 @@ struct Goal<'a> {
     rotation: Option<RotationFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unclaimed: Option<UnclaimedField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_change: Option<&'static str>,
 }
 
 impl<'a> Goal<'a> {
@@ -98,6 +102,8 @@ impl<'a> Goal<'a> {
             prerequisites: &goal.prerequisites,
             rotation: goal.rotation.as_ref().map(RotationFields::new),
             unclaimed: UnclaimedField::new(goal.unclaimed),
+            on_change: (goal.on_change != ChangePolicy::Keep)
+                .then(|| name_of(CHANGE_POLICIES, goal.on_change)),
         }
     }
 }

@@ -22,7 +22,8 @@ mod cycles;
 use bytes::{Cursor, put, put_float, put_signed, unzigzag, zigzag};
 
 use super::{
-    Baseline, ClaimState, CycleMark, DayMark, EventMark, GoalState, Head, PendingClaim, PreviousCycle, Status,
+    Baseline, ClaimState, CycleMark, DayMark, EventMark, GoalState, Head, HeldTerms, PendingClaim,
+    PreviousCycle, Status,
 };
 use crate::{GoalNumber, PAGE, Receipt, Timestamp};
 
@@ -37,6 +38,8 @@ const SECTION_GOALS: u64 = 3;
 const SECTION_KEPT: u64 = 4;
 const SECTION_LATE: u64 = 5;
 const SECTION_RECEIPTS: u64 = 6;
+/// Live: cycles under older terms. Settled: the catalogue version as of which the goals are.
+const SECTION_TERMS: u64 = 7;
 
 const ACTIVE: u8 = 1 << 2;
 const COMPLETED_AT: u8 = 1 << 3;
@@ -69,7 +72,17 @@ pub enum CodecError {
 
 type Result<T> = std::result::Result<T, CodecError>;
 
-pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> Vec<u8> {
+/// The live part, read.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) head: Head,
+    pub(super) goals: Vec<GoalState>,
+    pub(super) held: Vec<HeldTerms>,
+    /// Sections of a newer release.
+    pub(super) unknown: Vec<u8>,
+}
+
+pub(super) fn encode_live(head: &Head, goals: &[GoalState], held: &[HeldTerms], unknown: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + goals.len() * 12 + unknown.len());
     out.extend([FORMAT, READABLE_BY]);
     section(&mut out, SECTION_HEAD, |out| {
@@ -88,6 +101,9 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
             out.extend(head.receipts.iter().flat_map(|receipt| receipt.0.to_le_bytes()));
         });
     }
+    if !held.is_empty() {
+        section(&mut out, SECTION_TERMS, |out| put_held(out, held));
+    }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     if !head.kept.is_empty() {
         section(&mut out, SECTION_KEPT, |out| cycles::put_kept(out, &head.kept));
@@ -99,15 +115,19 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
     out
 }
 
-pub(super) fn encode_settled(goals: &[GoalState], unknown: &[u8]) -> Vec<u8> {
+pub(super) fn encode_settled(goals: &[GoalState], as_of: Option<u32>, unknown: &[u8]) -> Vec<u8> {
     let mut out = vec![FORMAT, READABLE_BY];
+    if let Some(version) = as_of {
+        section(&mut out, SECTION_TERMS, |out| put(out, u64::from(version)));
+    }
     section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }
 
-pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>)> {
+pub(super) fn decode_live(bytes: &[u8]) -> Result<Live> {
     let mut head = None;
+    let mut held = Vec::new();
     let (mut claims, mut receipts) = (Vec::new(), Vec::new());
     let mut goals = Vec::new();
     let (mut kept, mut late) = (Vec::new(), Vec::new());
@@ -119,6 +139,7 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
             SECTION_GOALS => goals = get_goals(cursor)?,
             SECTION_KEPT => kept = cycles::get_kept(cursor)?,
             SECTION_LATE => late = cycles::get_late(cursor)?,
+            SECTION_TERMS => held = get_held(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -128,19 +149,48 @@ pub(super) fn decode_live(bytes: &[u8]) -> Result<(Head, Vec<GoalState>, Vec<u8>
     head.receipts = receipts;
     head.kept = kept;
     cycles::join_late(&mut goals, late);
-    Ok((head, goals, unknown))
+    Ok(Live { head, goals, held, unknown })
 }
 
-pub(super) fn decode_settled(bytes: &[u8]) -> Result<(Vec<GoalState>, Vec<u8>)> {
-    let mut goals = Vec::new();
+pub(super) fn decode_settled(bytes: &[u8]) -> Result<(Vec<GoalState>, Option<u32>, Vec<u8>)> {
+    let (mut goals, mut as_of) = (Vec::new(), None);
     let unknown = sections(bytes, |tag, cursor| {
-        if tag != SECTION_GOALS {
-            return Ok(false);
+        match tag {
+            SECTION_GOALS => goals = get_goals(cursor)?,
+            SECTION_TERMS => as_of = Some(cursor.narrow()?),
+            _ => return Ok(false),
         }
-        goals = get_goals(cursor)?;
         Ok(true)
     })?;
-    Ok((goals, unknown))
+    Ok((goals, as_of, unknown))
+}
+
+/// Sorted by goal, which is written as the step from the one before, and cycle.
+fn put_held(out: &mut Vec<u8>, held: &[HeldTerms]) {
+    put(out, held.len() as u64);
+    let mut near = 0;
+    for terms in held {
+        put(out, u64::from(terms.goal.0.wrapping_sub(near)));
+        put(out, u64::from(terms.version));
+        put(out, u64::from(terms.cycle));
+        near = terms.goal.0;
+    }
+}
+
+fn get_held(cursor: &mut Cursor<'_>) -> Result<Vec<HeldTerms>> {
+    let count = cursor.count()?;
+    let mut held: Vec<HeldTerms> = Vec::with_capacity(count.min(64));
+    let mut near = 0_u32;
+    for at in 0..count {
+        near = near.wrapping_add(cursor.narrow()?);
+        let terms =
+            HeldTerms { goal: GoalNumber(near), version: cursor.narrow()?, cycle: cursor.narrow()? };
+        if at > 0 && held[at - 1].place() >= terms.place() {
+            return Err(cursor.corrupt("held terms out of order"));
+        }
+        held.push(terms);
+    }
+    Ok(held)
 }
 
 /// Walks the sections; answers the bytes of those that `known` did not take.

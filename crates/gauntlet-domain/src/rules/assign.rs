@@ -90,6 +90,10 @@ pub(super) fn deactivate(player: &mut Player, index: GoalIndex, context: &Contex
 
 fn ensure<'a>(player: &'a mut Player, index: GoalIndex, context: &Context<'_>) -> &'a mut GoalState {
     let goal = context.catalogue.goal(index);
+    if player.goal(goal.number).is_none_or(|state| !state.active) {
+        // What begins now begins under the terms of today.
+        player.is_now_as_of(context.catalogue.version());
+    }
     player.goal_or_insert(GoalState::new(goal.number, goal.cycles.of_nobody(context.now)))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     Catalogue, Effects, GoalIndex, GoalNumber, GrantEnd, GrantKey, GrantOrder, JournalEntry, JournalKind,
     Player, Timestamp,
     player::CycleMark,
-    rules::{GoalView, assign, claim, select, unclaimed},
+    rules::{GoalView, assign, claim, select, terms::follow_catalogue, unclaimed},
 };
 
 /// What every rule may look at beside the document.
@@ -115,7 +115,8 @@ pub enum Reply {
     ClaimSettled,
 }
 
-/// Why the rules do not allow a call. Nothing was changed.
+/// Why the rules do not allow a call. Nothing was changed but what a new version of the catalogue
+/// changes on every touch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No such challenge.
@@ -198,7 +199,7 @@ pub enum Refusal {
 }
 
 /// Carries out a call: changes the document in memory and adds to `effects`, or refuses and
-/// leaves both alone.
+/// leaves both alone, but for what a new version of the catalogue changes on every touch.
 ///
 /// The document must have its settled part at hand. Whether anything has to be stored is told by
 /// comparing the document with the one before.
@@ -212,6 +213,7 @@ pub fn decide(
     effects: &mut Effects,
 ) -> Result<Reply, Refusal> {
     debug_assert!(player.has_settled(), "calls need the whole document");
+    let _changed = follow_catalogue(player, context, effects);
     match command {
         Command::Initialize => Ok(assign::initialize(player, context, effects)),
         Command::SetActive { challenge, goal, active } => {

@@ -19,21 +19,22 @@ pub(super) fn begin(
     context: &Context<'_>,
     effects: &mut Effects,
 ) -> Result<Reply, Refusal> {
-    let goal = context.catalogue.goal(index);
+    let number = context.catalogue.goal(index).number;
     // A refusal changes nothing, so that what comes first is done to a copy.
     let mut rolled = (player.clone(), Effects::default());
-    roll_over_goals(&mut rolled.0, [goal.number], context, &mut rolled.1);
+    roll_over_goals(&mut rolled.0, [number], context, &mut rolled.1);
     // What would be lost first is claimed first.
-    let kept = claimable(&rolled.0, goal, context);
+    let kept = claimable(&rolled.0, index, context);
     if kept.is_none() {
         check(&rolled.0, index, context)?;
     }
     *player = rolled.0;
     effects.append(rolled.1);
     let order = if let Some(kept) = kept {
-        unclaimed::order(player, goal, &kept, context, effects)
+        unclaimed::order(player, index, &kept, context, effects)
     } else {
-        let cycle = player.goal(goal.number).map_or(0, |state| state.cycle.number);
+        let cycle = player.goal(number).map_or(0, |state| state.cycle.number);
+        let goal = player.terms(context.catalogue, index, context.now);
         unclaimed::order_grant(player, goal, cycle, context, effects)
     };
     player.settle(context.catalogue);
@@ -42,11 +43,12 @@ pub(super) fn begin(
 
 /// The checks of a claim, in the order in which callers see them.
 fn check(player: &Player, index: GoalIndex, context: &Context<'_>) -> Result<(), Refusal> {
-    let goal = context.catalogue.goal(index);
+    let goal = player.terms(context.catalogue, index, context.now);
     let id = || goal.id().to_owned();
     let not_completed = |progress| Refusal::GoalNotCompleted { goal: id(), progress, target: goal.target() };
     let Some(stored) = player.goal(goal.number) else { return Err(not_completed(0)) };
-    let state = current(player, stored, goal, context.now);
+    let terms = player.terms_of(stored, context.catalogue, index);
+    let state = current(player, stored, terms, context.now);
     if state.status == Status::Claimed {
         let claimed_at = state.claimed_at.unwrap_or_default();
         return Err(Refusal::GoalAlreadyClaimed { goal: id(), claimed_at });
@@ -68,9 +70,10 @@ fn check(player: &Player, index: GoalIndex, context: &Context<'_>) -> Result<(),
     if let Some(previous) = earlier.filter(|previous| previous.status == Status::Completed) {
         let kept =
             KeptReward { goal: goal.number, cycle: previous.cycle, completed_at: previous.completed_at };
-        let waits = claimable_until(&kept, goal).is_some_and(|until| context.now < until);
+        let promised = player.terms_in(context.catalogue, index, kept.cycle.number);
+        let waits = claimable_until(&kept, promised).is_some_and(|until| context.now < until);
         if waits && player.head.kept.contains(&kept) {
-            let open = open_at(player, goal, &kept, context);
+            let open = open_at(player, promised, &kept, context);
             if !open.is_empty() {
                 let open = open.into_iter().map(name).collect();
                 return Err(Refusal::PrerequisitesNotMet { goal: id(), open });

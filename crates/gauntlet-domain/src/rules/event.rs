@@ -1,8 +1,8 @@
 //! Events: what a login or a changed statistic does to a player's goals.
 
 use crate::{
-    Catalogue, ClaimState, Effects, Goal, GoalState, JournalKind, Player, Receipt, ReceiptKey, Status,
-    Timestamp,
+    Catalogue, ClaimState, Effects, Goal, GoalIndex, GoalState, JournalKind, Player, Receipt, ReceiptKey,
+    Status, Timestamp,
     catalogue::{GoalKind, Trigger},
     cycle::Place,
     player::{CycleMark, EventMark, KeptReward, PreviousCycle},
@@ -10,6 +10,7 @@ use crate::{
         Context,
         call::journal,
         rollover::{late_of, roll_over},
+        terms::follow_catalogue,
         unclaimed::keep,
     },
 };
@@ -68,7 +69,8 @@ pub enum EventOutcome {
     Counted,
     /// Nothing changed: no active goal, nothing new, or counted before.
     Unchanged,
-    /// It would add to a goal, and has no id to tell it from a second delivery. Nothing changed.
+    /// It would add to a goal, and has no id to tell it from a second delivery. The event changed
+    /// nothing.
     NeedsId,
 }
 
@@ -88,26 +90,23 @@ pub fn count_event(
     effects: &mut Effects,
 ) -> EventOutcome {
     let Some(trigger) = event.what.trigger(context.catalogue) else { return EventOutcome::Unchanged };
+    let followed = follow_catalogue(player, context, effects);
     let receipt =
         (context.catalogue.adds_up(trigger) && !event.key.id.is_empty()).then(|| event.key.receipt());
     let seen =
         receipt.is_some_and(|receipt| player.head.receipts.contains(&receipt) || older.contains(&receipt));
     let timing = Timing::of(event, context);
+    let arrival = Arrival { what: &event.what, trigger, seen, timing: &timing, catalogue: context.catalogue };
     let mut changes: Vec<Change> = Vec::new();
-    let mut added_up = false;
     for (at, state) in player.live().iter().enumerate() {
         let Some(index) = context.catalogue.find_number(state.number) else { continue };
-        let goal = context.catalogue.goal(index);
-        if goal.trigger != trigger || (seen && goal.definition.adds_up()) {
-            continue;
-        }
-        if let Some(change) = apply(player, at, goal, &event.what, &timing) {
-            added_up |= goal.definition.adds_up();
-            changes.push(change);
+        if arrival.counts_for(context.catalogue.goal(index)) || player.holds_terms_of(state.number) {
+            changes.extend(apply(player, at, index, &arrival));
         }
     }
+    let added_up = changes.iter().any(|change| change.adds_up);
     if changes.is_empty() {
-        return EventOutcome::Unchanged;
+        return if followed { EventOutcome::Counted } else { EventOutcome::Unchanged };
     }
     if added_up {
         let Some(receipt) = receipt else { return EventOutcome::NeedsId };
@@ -128,6 +127,10 @@ struct Change {
     lost: Option<KeptReward>,
     /// A completion of the cycle before, which came late.
     late: Option<KeptReward>,
+    /// The event was added to progress.
+    adds_up: bool,
+    /// The cycle has ended, and progress goes on under its terms.
+    carries_terms: bool,
 }
 
 fn store(
@@ -139,21 +142,23 @@ fn store(
 ) {
     let (mut completed, mut expired) = (Vec::new(), Vec::new());
     for change in changes {
-        let number = change.state.number;
+        let (number, cycle) = (change.state.number, change.state.cycle.number);
         completed.extend(change.completed.map(|cycle| (number, cycle)));
-        player.live_mut()[change.at] = change.state;
+        let before = std::mem::replace(&mut player.live_mut()[change.at], change.state);
+        if change.carries_terms {
+            player.carry_terms(number, before.cycle.number, cycle);
+        }
         if change.lost.is_none() && change.late.is_none() {
             continue;
         }
         let Some(index) = context.catalogue.find_number(number) else { continue };
-        let goal = context.catalogue.goal(index);
         if let Some(lost) = change.lost
-            && !keep(player, goal, lost)
+            && !keep(player, index, lost, context.catalogue)
         {
             expired.push((number, lost.cycle));
         }
         if let Some(late) = change.late {
-            keep(player, goal, late);
+            keep(player, index, late, context.catalogue);
         }
     }
     journal(player, effects, context.now, JournalKind::Expired, expired);
@@ -187,9 +192,25 @@ impl Timing {
     }
 }
 
+/// An event, and what has to be known to count it for a goal.
+struct Arrival<'a> {
+    what: &'a EventWhat,
+    trigger: Trigger,
+    /// It was counted before.
+    seen: bool,
+    timing: &'a Timing,
+    catalogue: &'a Catalogue,
+}
+
+impl Arrival<'_> {
+    fn counts_for(&self, goal: &Goal) -> bool {
+        goal.trigger == self.trigger && !(self.seen && goal.definition.adds_up())
+    }
+}
+
 /// What the event does to a live goal, or `None` when nothing changes.
-fn apply(player: &Player, at: usize, goal: &Goal, what: &EventWhat, timing: &Timing) -> Option<Change> {
-    let state = &player.live()[at];
+fn apply(player: &Player, at: usize, index: GoalIndex, event: &Arrival<'_>) -> Option<Change> {
+    let (state, timing, catalogue) = (&player.live()[at], event.timing, event.catalogue);
     let assigned = state.assigned_at.unwrap_or_default();
     if !state.active || assigned.since(timing.happened) > ASSIGNMENT_TOLERANCE_MS {
         return None;
@@ -200,26 +221,34 @@ fn apply(player: &Player, at: usize, goal: &Goal, what: &EventWhat, timing: &Tim
     // knows its own.
     let pending = claim.is_some_and(|claim| claim.state == ClaimState::Pending);
     let moves = !pending || state.cycle.end.is_some_and(|end| end <= timing.happened);
-    let lost = if moves { roll_over(&mut next, goal, timing.rollover(), claim.is_some()) } else { None };
+    let terms = player.terms_of(state, catalogue, index);
+    let lost = if moves { roll_over(&mut next, terms, timing.rollover(), claim.is_some()) } else { None };
+    let rolled = next.cycle != state.cycle;
+    let goal = if rolled { terms.of_following(claim.is_some()) } else { terms.now };
+    let carries_terms = rolled && terms.are_old() && std::ptr::eq(goal, terms.now);
+    let under = |cycle: CycleMark| player.terms_in(catalogue, index, cycle.number);
     // A daily goal goes by the event's own day, however late it comes.
     let own = if goal.definition.kind == GoalKind::Daily { timing.happened } else { timing.mark.at };
     let done = next.status.is_done();
-    let (completed, late) = match goal.cycles.place(&next, own, timing.now) {
-        Place::Before(cycle) if goal.on_expiry.reset_progress => {
-            let completion = count_late(&mut next, goal, cycle, what, timing)?;
-            (completion.map(|kept| kept.cycle), completion)
+    let (completed, late, counted) = match goal.cycles.place(&next, own, timing.now) {
+        Place::Before(cycle) if under(cycle).on_expiry.reset_progress => {
+            let past = under(cycle);
+            let completion = count_late(&mut next, past, cycle, event)?;
+            (completion.map(|kept| kept.cycle), completion, past)
         }
         // Where progress is carried on, the cycle before matters only if it was claimed.
         Place::Before(cycle) if next.previous.is_some_and(|previous| previous.cycle == cycle) => return None,
         Place::Current | Place::Before(_) => {
-            if next.status == Status::Claimed || !progress::count(&mut next, goal, what, timing) {
+            let open = next.status != Status::Claimed && event.counts_for(goal);
+            if !open || !progress::count(&mut next, goal, event.what, timing) {
                 return None;
             }
-            ((next.status.is_done() && !done).then_some(next.cycle), None)
+            ((next.status.is_done() && !done).then_some(next.cycle), None, goal)
         }
         Place::Nowhere => return None,
     };
-    (next != *state).then_some(Change { at, state: next, completed, lost, late })
+    let adds_up = counted.definition.adds_up();
+    (next != *state).then_some(Change { at, state: next, completed, lost, late, adds_up, carries_terms })
 }
 
 /// Counts an event for a cycle that has ended. `None`: nothing changes; else the completion, if the
@@ -229,9 +258,11 @@ fn count_late(
     state: &mut GoalState,
     goal: &Goal,
     cycle: CycleMark,
-    what: &EventWhat,
-    timing: &Timing,
+    event: &Arrival<'_>,
 ) -> Option<Option<KeptReward>> {
+    if event.timing.stale || !event.counts_for(goal) {
+        return None;
+    }
     let mut past = GoalState::new(state.number, cycle);
     if let Some(known) = state.previous.filter(|known| known.cycle == cycle) {
         let late = state.late.as_deref().copied().unwrap_or_default();
@@ -241,7 +272,7 @@ fn count_late(
         past.applied = late.applied;
         past.baseline = late.baseline;
     }
-    if timing.stale || past.status.is_done() || !progress::count(&mut past, goal, what, timing) {
+    if past.status.is_done() || !progress::count(&mut past, goal, event.what, event.timing) {
         return None;
     }
     let (status, progress, completed_at) = (past.status, past.progress, past.completed_at);

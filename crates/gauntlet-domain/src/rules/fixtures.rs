@@ -10,8 +10,9 @@ use crate::{
     GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, Player, Receipt, ReceiptKey, Refusal,
     Reply, Status, Timestamp,
     catalogue::{
-        ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry,
+        Operator, ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed,
+        Weekday,
     },
     count_event, decide, needs_receipts, view_goal,
 };
@@ -48,6 +49,7 @@ pub(super) fn goal(id: &str) -> GoalDefinition {
         prerequisites: Vec::new(),
         rotation: None,
         unclaimed: Unclaimed::Forfeit,
+        on_change: ChangePolicy::Keep,
     }
 }
 
@@ -249,10 +251,12 @@ impl World {
         assert!(self.player.live().is_sorted_by_key(|goal| goal.number));
         assert!(self.player.settled().is_sorted_by_key(|goal| goal.number));
         for state in self.player.goals() {
-            let index = self.catalogue.find_number(state.number).expect("nothing left the catalogue");
+            // What has left the catalogue stays where it is.
+            let Some(index) = self.catalogue.find_number(state.number) else { continue };
             let goal = self.catalogue.goal(index);
+            let promised = self.player.terms_of(state, &self.catalogue, index).now;
             let claimed = self.player.head.claims.iter().any(|claim| claim.goal == state.number);
-            let due = state.status == Status::Completed && goal.unclaimed() == Unclaimed::Grant;
+            let due = state.status == Status::Completed && promised.unclaimed() == Unclaimed::Grant;
             let for_good = state.status == Status::Claimed && !goal.reopens();
             let settled = !claimed && !due && (!state.active || for_good);
             let stands = self.player.settled().iter().any(|other| other.number == state.number);

@@ -23,6 +23,8 @@ pub struct PastGoal {
     pub goal: GoalIndex,
     /// The cycle's number, as in the grant's key.
     pub cycle: u32,
+    /// A catalogue version with the terms that the cycle went by, as far as they are still known.
+    pub terms: u32,
     /// What became of it.
     pub outcome: Outcome,
     /// When the target was reached, if the journal still knows.
@@ -100,10 +102,13 @@ pub fn past_cycles<'a>(
         let ended = told.end.filter(|end| *end <= now && happened);
         let Some(end) = ended.filter(|_| goal.challenge == challenge) else { continue };
         let mark = CycleMark { number: cycle, end: told.end };
+        let terms = player.map_or(catalogue.version(), |player| player.version_in(number, cycle));
+        let under = catalogue.goal_as_of(index, terms);
         let past = PastGoal {
             goal: index,
             cycle,
-            outcome: outcome(&told, player, goal, mark, now),
+            terms,
+            outcome: outcome(&told, player, under, mark, now),
             completed_at: told.completed_at,
             claimed_at: told.claimed_at,
         };

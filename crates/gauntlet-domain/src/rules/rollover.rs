@@ -6,7 +6,7 @@ use crate::{
     Goal, GoalState, Player, Status, Timestamp,
     catalogue::{GoalKind, Unclaimed},
     cycle::Cycles,
-    player::{CycleMark, KeptReward, LateState, PreviousCycle},
+    player::{CycleMark, KeptReward, LateState, PreviousCycle, Terms},
 };
 
 /// Starts the cycle that `at` belongs to, when the goal is in an older one. Answers the completion
@@ -14,14 +14,24 @@ use crate::{
 ///
 /// `asked`: a claim of the old cycle was made, however its grant ends. It is as good as claimed
 /// then: what one completion earns must not be asked for in two cycles.
+///
+/// The cycle ends by the terms that it was done under; the one that begins is the catalogue's.
 pub(super) fn roll_over(
     state: &mut GoalState,
-    goal: &Goal,
+    terms: Terms<'_>,
     at: Timestamp,
     asked: bool,
 ) -> Option<KeptReward> {
-    let next = goal.cycles.next(state, at)?;
+    let ends = terms.now.cycles.next(state, at)?;
     let taken = asked || state.status == Status::Claimed;
+    let (goal, following) = (terms.of_end(taken), terms.of_following(taken));
+    let next = if std::ptr::eq(following, terms.now) {
+        ends
+    } else {
+        // A goal that has no cycles any more begins one that never ends.
+        let for_good = CycleMark { number: state.cycle.number.saturating_add(1), end: None };
+        following.cycles.next(state, at).unwrap_or(for_good)
+    };
     if taken && !goal.on_expiry.allow_reselection {
         // For good.
         return None;
@@ -93,16 +103,16 @@ fn open_again(state: &mut GoalState) {
 pub(super) fn current<'a>(
     player: &Player,
     state: &'a GoalState,
-    goal: &Goal,
+    terms: Terms<'_>,
     at: Timestamp,
 ) -> Cow<'a, GoalState> {
-    let over = !matches!(goal.cycles, Cycles::One) && state.cycle.end.is_none_or(|end| end <= at);
+    let over = !matches!(terms.now.cycles, Cycles::One) && state.cycle.end.is_none_or(|end| end <= at);
     if !over || player.is_claiming(state) {
         return Cow::Borrowed(state);
     }
     let asked = player.claim(state.number, state.cycle.number).is_some();
     let mut rolled = state.clone();
-    roll_over(&mut rolled, goal, at, asked);
+    roll_over(&mut rolled, terms, at, asked);
     Cow::Owned(rolled)
 }
 

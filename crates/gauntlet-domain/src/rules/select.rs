@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    ChallengeIndex, Effects, Goal, GoalIndex, JournalKind, Player, Status,
+    ChallengeIndex, Effects, GoalIndex, JournalKind, Player, Status,
     limits::MAX_SELECTION,
     rules::{
         Context, Refusal, Reply,
@@ -70,8 +70,8 @@ pub(super) fn random(
     let pool: Vec<GoalIndex> = context
         .catalogue
         .goals_of(parent)
-        .filter(|(index, goal)| can_draw(player, *index, goal, only_inactive, context))
         .map(|(index, _)| index)
+        .filter(|index| can_draw(player, *index, only_inactive, context))
         .collect();
     if pool.is_empty() {
         return Err(Refusal::InsufficientGoals {
@@ -84,13 +84,8 @@ pub(super) fn random(
     Ok(select(player, parent, &selected, draw.replace_existing, context, effects))
 }
 
-fn can_draw(
-    player: &Player,
-    index: GoalIndex,
-    goal: &Goal,
-    only_inactive: bool,
-    context: &Context<'_>,
-) -> bool {
+fn can_draw(player: &Player, index: GoalIndex, only_inactive: bool, context: &Context<'_>) -> bool {
+    let goal = player.terms(context.catalogue, index, context.now);
     let free = current_state(player, context.catalogue, index, context.now)
         .is_none_or(|state| !(state.status.is_done() || only_inactive && state.active));
     free && open_prerequisites(Some(player), context.catalogue, goal, context.now).is_empty()

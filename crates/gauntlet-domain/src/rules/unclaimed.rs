@@ -17,11 +17,14 @@ use crate::{
     },
 };
 
-/// Keeps a completion that outlives its cycle; answers whether its goal wants that.
-pub(super) fn keep(player: &mut Player, goal: &Goal, lost: KeptReward) -> bool {
-    if goal.unclaimed() == Unclaimed::Forfeit {
+/// Keeps a completion that outlives its cycle, under the terms of that cycle; answers whether its goal
+/// wants that.
+pub(super) fn keep(player: &mut Player, index: GoalIndex, lost: KeptReward, catalogue: &Catalogue) -> bool {
+    let promised = player.terms_in(catalogue, index, lost.cycle.number).unclaimed();
+    if promised == Unclaimed::Forfeit {
         return false;
     }
+    player.pin_terms(lost.goal, lost.cycle.number);
     let there = |kept: &KeptReward| kept.goal == lost.goal && kept.cycle.number == lost.cycle.number;
     if !player.head.kept.iter().any(there) {
         player.head.kept.push(lost);
@@ -45,10 +48,16 @@ pub(super) fn roll_over_goals(
             continue;
         }
         let asked = player.claim(number, state.cycle.number).is_some();
-        let goal = context.catalogue.goal(index);
+        let terms = player.terms_of(state, context.catalogue, index);
+        let before = state.cycle.number;
         let Some(state) = player.goal_mut(number) else { continue };
-        if let Some(completion) = roll_over(state, goal, context.now, asked)
-            && !keep(player, goal, completion)
+        let completion = roll_over(state, terms, context.now, asked);
+        let after = state.cycle.number;
+        if terms.are_old() && std::ptr::eq(terms.of_following(asked), terms.now) {
+            player.carry_terms(number, before, after);
+        }
+        if let Some(completion) = completion
+            && !keep(player, index, completion, context.catalogue)
         {
             lost.push((number, completion.cycle));
         }
@@ -64,21 +73,24 @@ fn drop_overdue(player: &mut Player, context: &Context<'_>) -> Vec<(GoalNumber, 
     let overdue = |kept: &KeptReward| {
         // A goal that has left the catalogue may come back.
         context.catalogue.find_number(kept.goal).is_some_and(|index| {
-            claimable_until(kept, context.catalogue.goal(index)).is_none_or(|until| until <= context.now)
+            let goal = player.terms_in(context.catalogue, index, kept.cycle.number);
+            claimable_until(kept, goal).is_none_or(|until| until <= context.now)
         })
     };
-    let (lost, left): (Vec<_>, Vec<_>) = std::mem::take(&mut player.head.kept).into_iter().partition(overdue);
+    let (lost, left): (Vec<_>, Vec<_>) = player.head.kept.iter().copied().partition(overdue);
     player.head.kept = left;
     lost.into_iter().map(|kept| (kept.goal, kept.cycle)).collect()
 }
 
 /// The kept completion of a goal that a claim takes: the oldest that can still be claimed and whose
 /// prerequisites were met.
-pub(super) fn claimable(player: &Player, goal: &Goal, context: &Context<'_>) -> Option<KeptReward> {
-    let of_goal = player.head.kept.iter().filter(|kept| kept.goal == goal.number);
+pub(super) fn claimable(player: &Player, index: GoalIndex, context: &Context<'_>) -> Option<KeptReward> {
+    let number = context.catalogue.goal(index).number;
+    let of_goal = player.head.kept.iter().filter(|kept| kept.goal == number);
+    let promised = |kept: &KeptReward| player.terms_in(context.catalogue, index, kept.cycle.number);
     of_goal
-        .filter(|kept| claimable_until(kept, goal).is_some_and(|until| context.now < until))
-        .find(|kept| open_at(player, goal, kept, context).is_empty())
+        .filter(|kept| claimable_until(kept, promised(kept)).is_some_and(|until| context.now < until))
+        .find(|kept| open_at(player, promised(kept), kept, context).is_empty())
         .copied()
 }
 
@@ -102,11 +114,12 @@ pub(super) fn open_at(
 /// Records the claim of a kept completion and makes its order; adds to `effects`.
 pub(super) fn order(
     player: &mut Player,
-    goal: &Goal,
+    index: GoalIndex,
     kept: &KeptReward,
     context: &Context<'_>,
     effects: &mut Effects,
 ) -> GrantOrder {
+    let goal = player.terms_in(context.catalogue, index, kept.cycle.number);
     player.head.kept.retain(|other| other != kept);
     order_grant(player, goal, kept.cycle.number, context, effects)
 }
@@ -147,13 +160,13 @@ pub(super) fn grant_unclaimed(player: &mut Player, context: &Context<'_>, effect
     let mut lost = Vec::new();
     for kept in player.head.kept.clone() {
         let Some(index) = context.catalogue.find_number(kept.goal) else { continue };
-        let goal = context.catalogue.goal(index);
+        let goal = player.terms_in(context.catalogue, index, kept.cycle.number);
         let is_due = due_of(&kept, goal, context.late_window_ms).is_some_and(|due| due <= context.now);
         if !is_due {
             continue;
         }
         if open_at(player, goal, &kept, context).is_empty() {
-            orders.push(order(player, goal, &kept, context, effects));
+            orders.push(order(player, index, &kept, context, effects));
         } else {
             player.head.kept.retain(|other| *other != kept);
             lost.push((kept.goal, kept.cycle));
@@ -189,18 +202,20 @@ fn due_of(kept: &KeptReward, goal: &Goal, late_window_ms: i64) -> Option<Timesta
 
 /// When somebody has to look after a player whom nobody asks for, with
 /// [`Command::GrantUnclaimed`](crate::Command::GrantUnclaimed): at the end of the first cycle with
-/// a completion whose reward is granted by itself. A function of the live part alone.
+/// a completion whose reward is granted by itself. A function of the live part alone, whichever
+/// version of the catalogue wrote it.
 #[must_use]
 pub fn due(player: &Player, catalogue: &Catalogue, late_window_ms: i64) -> Option<Timestamp> {
     if !catalogue.grants_unclaimed() {
         return None;
     }
-    let goal_of = |number| catalogue.find_number(number).map(|index| catalogue.goal(index));
-    let kept = player.head.kept.iter();
-    let kept = kept.filter_map(|kept| due_of(kept, goal_of(kept.goal)?, late_window_ms));
+    let kept = player.head.kept.iter().filter_map(|kept| {
+        let goal = player.terms_in(catalogue, catalogue.find_number(kept.goal)?, kept.cycle.number);
+        due_of(kept, goal, late_window_ms)
+    });
     let running = player.live().iter().filter(|state| state.status == Status::Completed);
     let running = running.filter_map(|state| {
-        let goal = goal_of(state.number)?;
+        let goal = player.terms_of(state, catalogue, catalogue.find_number(state.number)?).now;
         let asked = player.claim(state.number, state.cycle.number).is_some();
         (goal.unclaimed() == Unclaimed::Grant && !asked).then_some(state.cycle.end?)
     });

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     Catalogue, ClaimState, Goal, GoalIndex, GoalState, Player, Status, Timestamp,
     catalogue::Unclaimed,
-    player::KeptReward,
+    player::{KeptReward, Terms},
     rules::rollover::{claimable_until, current, expires_at},
 };
 
@@ -32,6 +32,8 @@ pub struct GoalView {
     pub claimable_until: Option<Timestamp>,
     /// What is known of a grant that has not ended well.
     pub claim: Option<ClaimState>,
+    /// The catalogue version whose terms hold for the player; `None`: those of today.
+    pub terms: Option<u32>,
 }
 
 /// The goal as `player` (`None`: a player without a row) sees it at a time.
@@ -42,9 +44,9 @@ pub fn view_goal(
     index: GoalIndex,
     at: Timestamp,
 ) -> GoalView {
-    let goal = catalogue.goal(index);
+    let goal = player.map_or_else(|| catalogue.goal(index), |player| player.terms(catalogue, index, at));
     let locked = !open_prerequisites(player, catalogue, goal, at).is_empty();
-    let Some((player, state)) = player.and_then(|player| Some((player, player.goal(goal.number)?))) else {
+    let Some((player, stored)) = player.and_then(|player| Some((player, player.goal(goal.number)?))) else {
         return GoalView {
             progress: 0,
             status: Status::NotStarted,
@@ -56,10 +58,13 @@ pub fn view_goal(
             expires_at: goal.cycles.of_nobody(at).end,
             claimable_until: None,
             claim: None,
+            terms: None,
         };
     };
-    let kept = claimable_until_at(player, state, goal, at);
-    let state = current(player, state, goal, at);
+    let terms = player.terms_of(stored, catalogue, index);
+    let kept = claimable_until_at(player, stored, terms, catalogue, at);
+    let version = player.terms_version(catalogue, index, at);
+    let state = current(player, stored, terms, at);
     GoalView {
         progress: state.progress,
         status: state.status,
@@ -71,22 +76,31 @@ pub fn view_goal(
         expires_at: expires_at(&state, goal, at),
         claimable_until: kept,
         claim: player.claim(goal.number, state.cycle.number).map(|claim| claim.state),
+        terms: version,
     }
 }
 
 /// The end of the first grace period that is running, also of a completion that nobody has moved
 /// out of its cycle yet.
-fn claimable_until_at(player: &Player, state: &GoalState, goal: &Goal, at: Timestamp) -> Option<Timestamp> {
-    if !matches!(goal.unclaimed(), Unclaimed::Grace { .. }) {
-        return None;
-    }
+fn claimable_until_at(
+    player: &Player,
+    state: &GoalState,
+    terms: Terms<'_>,
+    catalogue: &Catalogue,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let until = |kept: &KeptReward, goal: &Goal| {
+        let waits = matches!(goal.unclaimed(), Unclaimed::Grace { .. });
+        claimable_until(kept, goal).filter(|_| waits)
+    };
     let ended = state.status == Status::Completed
         && state.cycle.end.is_some_and(|end| end <= at)
         && player.claim(state.number, state.cycle.number).is_none();
-    let waiting = KeptReward { goal: goal.number, cycle: state.cycle, completed_at: state.completed_at };
-    let kept = player.head.kept.iter().filter(|kept| kept.goal == goal.number).copied();
-    kept.chain(ended.then_some(waiting))
-        .filter_map(|kept| claimable_until(&kept, goal))
+    let waiting = KeptReward { goal: state.number, cycle: state.cycle, completed_at: state.completed_at };
+    let index = catalogue.find_number(state.number)?;
+    let kept = player.head.kept.iter().filter(|kept| kept.goal == state.number);
+    kept.filter_map(|kept| until(kept, player.terms_in(catalogue, index, kept.cycle.number)))
+        .chain(ended.then(|| until(&waiting, terms.now)).flatten())
         .filter(|until| at < *until)
         .min()
 }
@@ -113,6 +127,6 @@ pub(super) fn current_state<'a>(
     index: GoalIndex,
     at: Timestamp,
 ) -> Option<Cow<'a, GoalState>> {
-    let goal = catalogue.goal(index);
-    player.goal(goal.number).map(|state| current(player, state, goal, at))
+    let state = player.goal(catalogue.goal(index).number)?;
+    Some(current(player, state, player.terms_of(state, catalogue, index), at))
 }

@@ -6,12 +6,13 @@ use std::{
 };
 
 use gauntlet_domain::{
-    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalView, Player, Timestamp, cycle::Cycles, view_goal,
+    Catalogue, ChallengeIndex, Goal, GoalIndex, GoalState, GoalView, Player, Status, Timestamp,
+    cycle::Cycles, view_goal,
 };
 use gauntlet_proto::service as proto;
 use gauntlet_store::Stored;
 
-use super::goal_message;
+use super::{goal_message, under_terms};
 
 /// What one player sees at one moment, before it is written as JSON or protobuf.
 #[derive(Debug)]
@@ -38,12 +39,15 @@ impl Browse {
         self.catalogue.challenge_indexes().filter(move |index| only.is_none_or(|only| only == *index))
     }
 
-    /// The goals of a challenge to show, with their state.
+    /// The goals of a challenge to show, under the terms that hold for the player, with their state.
     pub fn goals(&self, challenge: ChallengeIndex) -> impl Iterator<Item = (GoalIndex, &Goal, GoalView)> {
         let player = self.document();
         self.catalogue
             .goals_of(challenge)
-            .map(move |(index, goal)| (index, goal, view_goal(player, &self.catalogue, index, self.now)))
+            .map(move |(index, _)| {
+                let view = view_goal(player, &self.catalogue, index, self.now);
+                (index, under_terms(&self.catalogue, index, &view), view)
+            })
             .filter(|(_, _, view)| !self.active_only || view.is_active)
     }
 
@@ -98,11 +102,18 @@ impl Browse {
         let view = |index| view_goal(Some(player), catalogue, index, self.now);
         if catalogue.has_per_user_cycles() {
             let own = player.goals().filter_map(|state| catalogue.find_number(state.number));
-            for index in own.filter(|index| matches!(catalogue.goal(*index).cycles, Cycles::PerUser { .. })) {
+            let cycles = |index| &player.terms(catalogue, index, self.now).cycles;
+            for index in own.filter(|index| matches!(cycles(*index), Cycles::PerUser { .. })) {
                 view(index).expires_at.hash(hash);
             }
         }
-        for index in player.head.kept.iter().filter_map(|kept| catalogue.find_number(kept.goal)) {
+        let kept = player.head.kept.iter().map(|kept| kept.goal);
+        // Completions that nobody has moved out of their cycle yet.
+        let over = |state: &&GoalState| {
+            state.status == Status::Completed && state.cycle.end.is_some_and(|end| end <= self.now)
+        };
+        let waiting = player.live().iter().filter(over).map(|state| state.number);
+        for index in kept.chain(waiting).filter_map(|number| catalogue.find_number(number)) {
             view(index).claimable_until.hash(hash);
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn page(
 
 fn message(catalogue: &Catalogue, cycle: &PastCycle) -> proto::PastCycle {
     let goals = cycle.goals.iter().map(|past| {
-        let goal = catalogue.goal(past.goal);
+        let goal = catalogue.goal_as_of(past.goal, past.terms);
         proto::PastGoal {
             goal_id: goal.definition.id.clone(),
             name: goal.definition.name.clone(),

@@ -3,7 +3,7 @@
 use gauntlet_domain::{Catalogue, Goal, GoalIndex, GoalView, Reply, Timestamp, catalogue::Reward};
 use gauntlet_proto::service as proto;
 
-use crate::rewards::Claimed;
+use crate::{catalogue::Standing, rewards::Claimed};
 
 /// A goal as browsing shows it.
 pub(crate) fn goal_message(goal: &Goal, view: GoalView, now: Timestamp) -> proto::Goal {
@@ -28,6 +28,11 @@ pub(crate) fn goal_message(goal: &Goal, view: GoalView, now: Timestamp) -> proto
     }
 }
 
+/// The goal under the terms that hold for the player whom a view shows.
+pub(crate) fn under_terms<'a>(catalogue: &'a Catalogue, index: GoalIndex, view: &GoalView) -> &'a Goal {
+    view.terms.map_or_else(|| catalogue.goal(index), |version| catalogue.goal_as_of(index, version))
+}
+
 /// Whole seconds until a time, never negative; 0 when there is none.
 pub(crate) fn seconds_until(end: Option<Timestamp>, now: Timestamp) -> i32 {
     end.map_or(0, |end| i32::try_from((end.since(now) / 1000).max(0)).unwrap_or(i32::MAX))
@@ -44,7 +49,7 @@ pub(crate) fn initialized(catalogue: &Catalogue, reply: Reply) -> proto::Initial
 
 /// A goal as the start of a session shows it.
 pub(crate) fn assigned_goal(catalogue: &Catalogue, index: GoalIndex, view: GoalView) -> proto::AssignedGoal {
-    let goal = catalogue.goal(index);
+    let goal = under_terms(catalogue, index, &view);
     proto::AssignedGoal {
         challenge_id: catalogue.challenge(goal.challenge).id.clone(),
         goal_id: goal.definition.id.clone(),
@@ -99,7 +104,7 @@ pub(super) fn selected(
 }
 
 fn selected_goal(catalogue: &Catalogue, index: GoalIndex, view: GoalView) -> proto::SelectedGoal {
-    let goal = catalogue.goal(index);
+    let goal = under_terms(catalogue, index, &view);
     proto::SelectedGoal {
         goal_id: goal.definition.id.clone(),
         name: goal.definition.name.clone(),
@@ -121,6 +126,15 @@ pub(super) fn claimed(claimed: &Claimed) -> proto::ClaimRewardResponse {
         status: gauntlet_domain::Status::Claimed.as_str().into(),
         reward: Some(reward(&claimed.reward)),
         claimed_at: claimed.claimed_at.to_rfc3339(),
+    }
+}
+
+pub(super) fn catalogue_status(standing: Standing) -> proto::CatalogueStatus {
+    let number = |version: u32| i32::try_from(version).unwrap_or(i32::MAX);
+    proto::CatalogueStatus {
+        version: number(standing.version),
+        newest_version: number(standing.newest),
+        waiting_for: standing.waiting_for,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a token allows besides being a player: for operations that are not every player's.
 //!
-//! No operation of the player API needs a permission, and there is no administrative operation on
-//! a port that players reach: the list of malformed events and the metrics stand on the
-//! operations port. An operation that needs more than a player calls [`Permissions::require`].
+//! What a player does needs none. The operations on the catalogue, on the ports of the player API,
+//! call [`Permissions::require`]. The list of malformed events and the metrics stand on the operations
+//! port, which asks nobody who they are.
 
 use serde::Deserialize;
 
@@ -64,6 +64,13 @@ impl Permissions {
             permissions.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         let resources = resources.into_iter().map(|one| (one.resource, one.action)).collect();
         Self { scopes, resources }
+    }
+
+    /// Of these scopes alone, with blanks between them.
+    #[must_use]
+    pub fn of_scopes(scopes: &str) -> Self {
+        let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
+        Self { scopes, resources: Vec::new() }
     }
 
     /// Whether they allow it in a namespace.

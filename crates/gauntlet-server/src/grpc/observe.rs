@@ -41,7 +41,7 @@ pub(super) const LOGIN: &str = "accelbyte.iam.account.v1.UserAuthenticationUserL
 pub(super) const STAT: &str = "accelbyte.social.statistic.v1.StatisticStatItemUpdatedService/OnMessage";
 
 /// The methods that are served, as metrics name them.
-const METHODS: [&str; 17] = [
+const METHODS: [&str; 19] = [
     LOGIN,
     STAT,
     "gauntlet.events.v1.EventStream/Publish",
@@ -51,6 +51,7 @@ const METHODS: [&str; 17] = [
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "service.Service/BatchSelectGoals",
     "service.Service/ClaimGoalReward",
+    "service.Service/GetCatalogueStatus",
     "service.Service/GetChallengeHistory",
     "service.Service/GetRotationStatus",
     "service.Service/GetUserChallenge",
@@ -58,6 +59,7 @@ const METHODS: [&str; 17] = [
     "service.Service/HealthCheck",
     "service.Service/InitializePlayer",
     "service.Service/RandomSelectGoals",
+    "service.Service/ReloadCatalogue",
     "service.Service/SetGoalActive",
 ];
 
@@ -296,7 +298,9 @@ mod tests {
                 "grpc.health.v1.Health/Watch",
                 "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                 "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                "service.Service/GetCatalogueStatus",
                 "service.Service/HealthCheck",
+                "service.Service/ReloadCatalogue",
             ]
         );
     }

@@ -6,7 +6,10 @@ use tonic::{Request, Response, Status};
 use super::status::status;
 use crate::{
     api::{Api, Caller},
-    auth::SignIn,
+    auth::{
+        SignIn,
+        permissions::{ADMIN_READ, ADMIN_WRITE, Permission},
+    },
     error::{ApiError, Reason},
 };
 
@@ -24,11 +27,24 @@ impl Service {
         Self { api, auth }
     }
 
+    /// Refuses who may not.
+    async fn administrator<T>(&self, request: &Request<T>, needed: Permission) -> Result<(), Status> {
+        let headers = request.metadata().as_ref();
+        self.auth.administrator(headers, needed, self.api.namespace()).await.map(drop).map_err(status)
+    }
+
     /// The caller and the message of a request.
     async fn open<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
         let caller = self.auth.caller(request.metadata().as_ref()).await.map_err(status)?;
         Ok((caller, request.into_inner()))
     }
+}
+
+/// A reply that shows a version of the catalogue.
+fn of_version<T>(version: u32, message: T) -> Response<T> {
+    let mut response = Response::new(message);
+    response.metadata_mut().insert("x-catalogue-version", version.into());
+    response
 }
 
 fn reply<T>(result: Result<T, ApiError>) -> Reply<T> {
@@ -43,7 +59,9 @@ impl service_server::Service for Service {
     ) -> Reply<proto::GetChallengesResponse> {
         let (caller, request) = self.open(request).await?;
         let browse = self.api.browse(&caller, None, request.active_only).await;
-        reply(browse.map(|browse| proto::GetChallengesResponse { challenges: browse.messages() }))
+        let browse = browse.map_err(status)?;
+        let message = proto::GetChallengesResponse { challenges: browse.messages() };
+        Ok(of_version(browse.catalogue.version(), message))
     }
 
     async fn get_user_challenge(
@@ -52,8 +70,10 @@ impl service_server::Service for Service {
     ) -> Reply<proto::Challenge> {
         let (caller, request) = self.open(request).await?;
         let browse = self.api.browse(&caller, Some(&request.challenge_id), request.active_only).await;
+        let browse = browse.map_err(status)?;
         let nothing = || ApiError::new(Reason::Internal, "the service found a challenge and lost it");
-        reply(browse.and_then(|browse| browse.messages().pop().ok_or_else(nothing)))
+        let message = browse.messages().pop().ok_or_else(nothing).map_err(status)?;
+        Ok(of_version(browse.catalogue.version(), message))
     }
 
     async fn initialize_player(
@@ -61,7 +81,8 @@ impl service_server::Service for Service {
         request: Request<proto::InitializeRequest>,
     ) -> Reply<proto::InitializeResponse> {
         let (caller, _) = self.open(request).await?;
-        reply(self.api.initialize(&caller).await)
+        let (message, version) = self.api.initialize(&caller).await.map_err(status)?;
+        Ok(of_version(version, message))
     }
 
     async fn set_goal_active(
@@ -110,6 +131,22 @@ impl service_server::Service for Service {
     ) -> Reply<proto::GetChallengeHistoryResponse> {
         let (caller, request) = self.open(request).await?;
         reply(self.api.history(&caller, &request).await)
+    }
+
+    async fn get_catalogue_status(
+        &self,
+        request: Request<proto::GetCatalogueStatusRequest>,
+    ) -> Reply<proto::CatalogueStatus> {
+        self.administrator(&request, ADMIN_READ).await?;
+        reply(self.api.catalogue_status().await)
+    }
+
+    async fn reload_catalogue(
+        &self,
+        request: Request<proto::ReloadCatalogueRequest>,
+    ) -> Reply<proto::CatalogueStatus> {
+        self.administrator(&request, ADMIN_WRITE).await?;
+        reply(self.api.reload_catalogue().await)
     }
 
     async fn health_check(&self, _: Request<proto::HealthCheckRequest>) -> Reply<proto::HealthCheckResponse> {

@@ -11,14 +11,21 @@ use axum::{
 use gauntlet_proto::service as proto;
 
 use super::{
-    ApiState, conditional,
+    ApiState, CATALOGUE_VERSION, conditional,
     encoding::{Encoding, WORTH_COMPRESSING},
     extract::{ActiveOnly, Page, Player, Segments},
     fields::Fields,
     pieces::Pieces,
     reply::{Json, json_bytes},
 };
-use crate::{api::Browse, auth::SignIn, error::ApiError};
+use crate::{
+    api::Browse,
+    auth::{
+        SignIn,
+        permissions::{ADMIN_READ, ADMIN_WRITE, Permission},
+    },
+    error::ApiError,
+};
 
 type Reply<T> = Result<Json<T>, ApiError>;
 
@@ -49,7 +56,9 @@ pub(super) async fn initialize(
     _: Fields,
 ) -> Result<Response, ApiError> {
     let (reply, catalogue) = state.face.api.begin(&caller).await?;
-    Ok(json_bytes(StatusCode::OK, state.templates.of(&catalogue).initialized(&reply)))
+    let mut response = json_bytes(StatusCode::OK, state.templates.of(&catalogue).initialized(&reply));
+    response.headers_mut().insert(CATALOGUE_VERSION, catalogue.version().into());
+    Ok(response)
 }
 
 pub(super) async fn set_goal_active(
@@ -128,6 +137,26 @@ pub(super) async fn history(
     state.face.api.history(&caller, &request).await.map(Json)
 }
 
+pub(super) async fn catalogue_status(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+) -> Reply<proto::CatalogueStatus> {
+    administrator(&state, &headers, ADMIN_READ).await?;
+    state.face.api.catalogue_status().await.map(Json)
+}
+
+pub(super) async fn reload_catalogue(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+) -> Reply<proto::CatalogueStatus> {
+    administrator(&state, &headers, ADMIN_WRITE).await?;
+    state.face.api.reload_catalogue().await.map(Json)
+}
+
+async fn administrator(state: &ApiState, headers: &HeaderMap, needed: Permission) -> Result<(), ApiError> {
+    state.face.auth.administrator(headers, needed, state.face.core.namespace()).await.map(drop)
+}
+
 pub(super) async fn health(State(state): State<ApiState>) -> Reply<proto::HealthCheckResponse> {
     state.face.api.health().await.map(Json)
 }
@@ -144,6 +173,7 @@ fn browse_reply(state: &ApiState, headers: &HeaderMap, browse: &Browse) -> Respo
         encoded(headers, template.write(browse))
     };
     let reply_headers = response.headers_mut();
+    reply_headers.insert(CATALOGUE_VERSION, browse.catalogue.version().into());
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         reply_headers.insert(ETAG, tag);
     }

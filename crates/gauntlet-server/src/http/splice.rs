@@ -17,7 +17,7 @@ use gauntlet_domain::{
 use serde::Serialize;
 
 use super::{pieces::Pieces, write};
-use crate::api::{Browse, assigned_goal, goal_message, seconds_until};
+use crate::api::{Browse, assigned_goal, goal_message, seconds_until, under_terms};
 
 /// The reply for a player without a row, and where in it which goal stands.
 #[derive(Debug)]
@@ -150,8 +150,13 @@ impl Template {
             if !all.contains(&goal.head.start) {
                 continue;
             }
-            out.kept(copied..goal.head.end);
             let view = view_goal(browse.document(), &self.catalogue, index, browse.now);
+            if view.terms.is_some() {
+                out.kept(copied..goal.whole.start);
+                self.other_head(&mut out.own, index, &view);
+            } else {
+                out.kept(copied..goal.head.end);
+            }
             goal_rest(&mut out.own, &view, browse.now);
             copied = goal.whole.end;
         }
@@ -169,7 +174,11 @@ impl Template {
         out.extend_from_slice(b"{\"assignedGoals\":[");
         for (position, (index, view)) in assigned.iter().enumerate() {
             separate(&mut out, position);
-            self.goals[index.position()].assigned.write(&mut out, view);
+            if view.terms.is_some() {
+                write_json(&mut out, &assigned_goal(&self.catalogue, *index, *view));
+            } else {
+                self.goals[index.position()].assigned.write(&mut out, view);
+            }
         }
         out.extend_from_slice(b"],\"newAssignments\":");
         write::number(&mut out, new);
@@ -177,6 +186,11 @@ impl Template {
         write::number(&mut out, i32::try_from(assigned.len()).unwrap_or(i32::MAX));
         out.push(b'}');
         out
+    }
+
+    /// What comes first in a goal whose player goes on under older terms than those of the text.
+    fn other_head(&self, out: &mut Vec<u8>, index: GoalIndex, view: &GoalView) {
+        let _whole = goal_head(out, under_terms(&self.catalogue, index, view));
     }
 
     /// The goals that do not look like those of a player without a row, in the order of the
@@ -204,7 +218,11 @@ impl Template {
             out.kept(challenge.head.clone());
             for (position, (index, _, view)) in browse.goals(challenge.index).enumerate() {
                 separate(&mut out.own, position);
-                out.kept(self.goals[index.position()].head.clone());
+                if view.terms.is_some() {
+                    self.other_head(&mut out.own, index, &view);
+                } else {
+                    out.kept(self.goals[index.position()].head.clone());
+                }
                 goal_rest(&mut out.own, &view, browse.now);
             }
             out.own.extend_from_slice(END);
@@ -227,6 +245,7 @@ const NOBODY: GoalView = GoalView {
     expires_at: None,
     claimable_until: None,
     claim: None,
+    terms: None,
 };
 /// How the list of challenges begins.
 const LIST: &[u8] = b"{\"challenges\":[";
@@ -298,6 +317,10 @@ fn separate(out: &mut Vec<u8>, position: usize) {
 
 fn field(text: &mut Vec<u8>, name: &[u8], value: &impl Serialize) {
     text.extend_from_slice(name);
+    write_json(text, value);
+}
+
+fn write_json(text: &mut Vec<u8>, value: &impl Serialize) {
     if let Err(error) = serde_json::to_writer(text, value) {
         // Writing strings and numbers into memory does not fail.
         tracing::error!(%error, "cannot write a field of the catalogue");

@@ -196,6 +196,18 @@ pub(super) static CATALOGUE_VERSION: Row = gauge(
     "Version of the catalogue in use",
     "after a change: replicas that differ did not take it",
 );
+pub(super) static CATALOGUE_NEWEST: Row = gauge(
+    "gauntlet_catalogue_newest_version",
+    &[],
+    "Newest version of the catalogue that was registered, by this process or another",
+    "it stays above gauntlet_catalogue_version: a replica cannot load it, or it waits for one",
+);
+pub(super) static CATALOGUE_RELOADS: Row = counter(
+    "gauntlet_catalogue_reloads",
+    &["result"],
+    "Readings of the catalogue file after the start: taken, rejected for its faults, failed",
+    "rejected above 0: the log has the first fault, and the version before is still in use",
+);
 pub(super) static CHALLENGE_GOALS: Row = gauge(
     "gauntlet_challenge_goals",
     &["challenge"],
@@ -326,6 +338,8 @@ pub(super) static GROUPS: [(&str, &[&Row]); 6] = [
             &GRANTS_OLDEST,
             &BREAKER,
             &CATALOGUE_VERSION,
+            &CATALOGUE_NEWEST,
+            &CATALOGUE_RELOADS,
             &CHALLENGE_GOALS,
         ],
     ),

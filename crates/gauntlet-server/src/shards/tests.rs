@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{EventWhat, GoalNumber, ReceiptKey, Status, Timestamp, catalogue};
 use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PoolStatus,
-    Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting, MemoryStore,
+    PoolStatus, Replica, Retry, Store, Write, Written,
 };
 
 use super::*;
@@ -152,6 +152,30 @@ impl Store for FaultyStore {
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
         self.inner.catalogue_text(version).await
     }
+
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        self.inner.find_catalogue(text).await
+    }
+
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
+        self.inner.activate_catalogue(version, now).await
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        self.inner.used_catalogues(after).await
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        self.inner.meet(replica).await
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.inner.leave(instance).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
     async fn ping(&self) -> Result<(), Error> {
         self.inner.ping().await
     }
@@ -248,7 +272,7 @@ impl Rig {
     }
 
     async fn wins(&self, player: &str) -> i32 {
-        let stored = self.core.read(self.core.key(player)).await.unwrap().expect("a row");
+        let stored = self.core.read(self.core.key(player)).await.unwrap().stored.expect("a row");
         let goal = &stored.player.live()[0];
         assert_ne!(goal.status, Status::Completed);
         goal.progress
@@ -317,7 +341,7 @@ async fn a_batch_splits_around_its_culprit() {
     let culprit = ApiError::from(culprit.unwrap_err());
     assert_eq!(culprit.reason, Reason::Internal);
     assert_eq!((rig.wins("a").await, rig.wins("c").await), (2, 1));
-    assert!(rig.core.read(rig.core.key("b")).await.unwrap().is_none());
+    assert!(rig.core.read(rig.core.key("b")).await.unwrap().stored.is_none());
 }
 
 #[tokio::test]

@@ -155,12 +155,13 @@ impl Worker {
         let mut ready = Vec::with_capacity(groups.len());
         let groups = self.recollect(groups, &catalogue, &mut ready);
         let mut open = if groups.is_empty() { Vec::new() } else { vec![groups] };
+        let mut newer = Vec::new();
         // A read that is refused for another reason than availability is split like a commit.
         while let Some(mut groups) = open.pop() {
             let loads: Vec<Load> = groups.iter().map(|group| group.load(&catalogue)).collect();
             at("reading players");
             match self.core.store().load(&loads).await {
-                Ok(loaded) => self.plan(groups, &loads, loaded, &catalogue, &mut ready),
+                Ok(loaded) => newer.extend(self.plan(groups, &loads, loaded, &catalogue, &mut ready)),
                 Err(error) if !error.is_transient() && groups.len() > 1 => {
                     let rest = groups.split_off(groups.len() / 2);
                     open.extend([groups, rest]);
@@ -169,7 +170,25 @@ impl Worker {
             }
         }
         ready.sort_by(|a: &Ready, b: &Ready| a.group.key.cmp(&b.group.key));
-        if ready.is_empty() { Vec::new() } else { self.commit(ready).await }
+        let mut again = if ready.is_empty() { Vec::new() } else { self.commit(ready).await };
+        again.extend(self.catch_up(newer).await);
+        again
+    }
+
+    /// Groups whose players were written with newer catalogues: tried again once this replica has
+    /// those, and refused when it cannot have them.
+    async fn catch_up(&self, newer: Vec<(u32, Group)>) -> Vec<Group> {
+        let Some(version) = newer.iter().map(|(version, _)| *version).max() else { return Vec::new() };
+        at("loading a newer catalogue");
+        let caught_up = self.core.catch_up(version).await;
+        let mut again = Vec::with_capacity(newer.len());
+        for (_, group) in newer {
+            match &caught_up {
+                Ok(_) => again.push(group),
+                Err(error) => group.fail(error),
+            }
+        }
+        again
     }
 
     /// Plans the writes of players that the shard remembers; answers the groups that have to be
@@ -205,7 +224,7 @@ impl Worker {
     }
 
     /// Applies the rules to what was read. Groups without a write are answered: their read was
-    /// true.
+    /// true. Answers those whose players were written with a newer catalogue, and with which.
     fn plan(
         &mut self,
         groups: Vec<Group>,
@@ -213,7 +232,8 @@ impl Worker {
         loaded: Vec<Loaded>,
         catalogue: &Arc<Catalogue>,
         ready: &mut Vec<Ready>,
-    ) {
+    ) -> Vec<(u32, Group)> {
+        let mut newer = Vec::new();
         for ((mut group, load), loaded) in groups.into_iter().zip(loads).zip(loaded) {
             let stored = match loaded.stored {
                 Ok(stored) => stored,
@@ -226,6 +246,9 @@ impl Worker {
             match group.recall(stored.as_ref()) {
                 Recall::Done(answers) => group.answer(answers),
                 Recall::Unknown => group.fail(&unknown()),
+                Recall::NotDone if version_of(stored.as_ref()) > catalogue.version() => {
+                    newer.push((version_of(stored.as_ref()), group));
+                }
                 Recall::NotDone => {
                     let fence = group.may_land(stored.as_ref());
                     let Plan { answers, write } =
@@ -238,6 +261,7 @@ impl Worker {
                 }
             }
         }
+        newer
     }
 
     /// Commits; a batch that is refused for another reason than availability is split until the
@@ -332,6 +356,11 @@ fn pass_before(writes: &[Write]) {
     crash::point(Point::BeforeCommit);
     crash::point_if(Point::BeforeBegin, || writes.iter().any(|write| !write.orders.is_empty()));
     crash::point_if(Point::BeforeSettle, || writes.iter().any(|write| !write.results.is_empty()));
+}
+
+/// The catalogue version that wrote a document; 0: there is none.
+fn version_of(stored: Option<&Stored>) -> u32 {
+    stored.map_or(0, |stored| stored.player.head.catalogue_version)
 }
 
 fn rejoin(writes: Vec<Write>, waiting: Vec<Waits>) -> Vec<Ready> {

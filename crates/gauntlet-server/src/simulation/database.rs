@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, Timestamp};
 use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PlayerKey,
-    PoolStatus, Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting, MemoryStore,
+    PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
 };
 use tokio::{sync::oneshot, time::sleep};
 
@@ -393,6 +393,30 @@ impl Store for Connection {
 
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
         self.database.inner.catalogue_text(version).await
+    }
+
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        self.database.inner.find_catalogue(text).await
+    }
+
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
+        self.database.inner.activate_catalogue(version, now).await
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        self.database.inner.used_catalogues(after).await
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        self.database.inner.meet(replica).await
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.database.inner.leave(instance).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.database.inner.is_shared()
     }
 
     async fn ping(&self) -> Result<(), Error> {

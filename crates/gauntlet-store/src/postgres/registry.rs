@@ -11,7 +11,7 @@ use super::{
     types::PgTime,
 };
 use crate::{
-    contract::Error,
+    contract::{Error, FORGET_REPLICA_MILLIS, Meeting, Replica},
     rows::{self, BadValue},
 };
 
@@ -135,4 +135,92 @@ pub(super) async fn text(session: &mut Session, version: u32) -> Result<Option<S
     let sql = "SELECT text FROM catalogue_version WHERE version = $1::bigint";
     let rows = session.read(sql, &[&i64::from(version)]).await?;
     rows.first().map(|row| get(row, 0, session)).transpose()
+}
+
+pub(super) async fn find(session: &mut Session, text: &str) -> Result<Option<u32>, Error> {
+    let sql = "SELECT coalesce(max(version), 0) FROM catalogue_version WHERE text = $1::text";
+    let rows = session.read(sql, &[&text]).await?;
+    let newest = rows.first().map_or(Ok(0), |row| version_of(row, 0, session))?;
+    Ok((newest > 0).then_some(newest))
+}
+
+/// Later versions are registered under the same lock, so that none comes in between.
+pub(super) async fn activate(session: &mut Session, version: u32, now: Timestamp) -> Result<bool, Error> {
+    session.begin().await?;
+    match activate_locked(session, version, now).await {
+        Ok(in_use) => {
+            session.commit().await?;
+            Ok(in_use)
+        }
+        Err(failure) => {
+            session.roll_back().await;
+            Err(failure.into())
+        }
+    }
+}
+
+async fn activate_locked(session: &mut Session, version: u32, now: Timestamp) -> Result<bool, Failure> {
+    session.read(LOCK, &[]).await?;
+    let wanted = i64::from(version);
+    session
+        .write(
+            "UPDATE catalogue_version SET activated_at = $2::timestamptz WHERE version = $1::bigint \
+             AND activated_at IS NULL AND version = (SELECT max(version) FROM catalogue_version)",
+            &[&wanted, &PgTime(now)],
+        )
+        .await?;
+    let sql = "SELECT 1 FROM catalogue_version WHERE version = $1::bigint AND activated_at IS NOT NULL";
+    Ok(!session.read(sql, &[&wanted]).await?.is_empty())
+}
+
+pub(super) async fn used(session: &mut Session, after: u32) -> Result<Vec<u32>, Error> {
+    let sql = "SELECT version FROM catalogue_version WHERE activated_at IS NOT NULL \
+         AND version > $1::bigint ORDER BY version";
+    let rows = session.read(sql, &[&i64::from(after)]).await?;
+    rows.iter().map(|row| version_of(row, 0, session)).collect()
+}
+
+/// Three statements and no transaction: each sees at least what was there when the first had ended.
+pub(super) async fn meet(session: &mut Session, replica: &Replica) -> Result<Meeting, Error> {
+    let loaded = i32::try_from(replica.loaded).unwrap_or(i32::MAX);
+    let (seen, old) = (PgTime(replica.seen_at), PgTime(replica.seen_at.plus_millis(-FORGET_REPLICA_MILLIS)));
+    session
+        .write(
+            "WITH gone AS (DELETE FROM replica WHERE seen_at < $4::timestamptz AND instance <> $1::text) \
+             INSERT INTO replica (instance, loaded, seen_at) \
+             VALUES ($1::text, $2::integer, $3::timestamptz) ON CONFLICT (instance) \
+             DO UPDATE SET loaded = excluded.loaded, seen_at = excluded.seen_at",
+            &[&replica.instance, &loaded, &seen, &old],
+        )
+        .await?;
+    let sql = "SELECT version, created_at, coalesce((SELECT max(version) FROM catalogue_version \
+         WHERE activated_at IS NOT NULL), 0) FROM catalogue_version ORDER BY version DESC LIMIT 1";
+    let rows = session.read(sql, &[]).await?;
+    let (newest, registered_at, in_use) = match rows.first() {
+        None => (0, Timestamp::default(), 0),
+        Some(row) => {
+            (version_of(row, 0, session)?, get::<PgTime>(row, 1, session)?.0, version_of(row, 2, session)?)
+        }
+    };
+    let sql = "SELECT instance, loaded, seen_at FROM replica ORDER BY instance";
+    let rows = session.read(sql, &[]).await?;
+    let replicas = rows.iter().map(|row| {
+        Ok(Replica {
+            instance: get(row, 0, session)?,
+            loaded: version_of(row, 1, session)?,
+            seen_at: get::<PgTime>(row, 2, session)?.0,
+        })
+    });
+    Ok(Meeting { newest, registered_at, in_use, replicas: replicas.collect::<Result<_, Error>>()? })
+}
+
+pub(super) async fn leave(session: &mut Session, instance: &str) -> Result<(), Error> {
+    session.write("DELETE FROM replica WHERE instance = $1::text", &[&instance]).await?;
+    Ok(())
+}
+
+fn version_of(row: &tokio_postgres::Row, column: usize, session: &Session) -> Result<u32, Error> {
+    let version: i32 = get(row, column, session)?;
+    u32::try_from(version)
+        .map_err(|error| rows::corrupt("catalogue_version", "version", version.to_string(), error))
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{failure, value};
 use crate::{
-    contract::Error,
+    contract::{Error, FORGET_REPLICA_MILLIS, Meeting, Replica},
     crash::{self, Point},
     rows::{self, BadValue, RECEIPT_GENERATION_MILLIS},
 };
@@ -65,6 +65,82 @@ pub(super) fn register(connection: &Connection, text: &str, now: Timestamp) -> R
 pub(super) fn text(connection: &Connection, version: u32) -> Result<Option<String>, Error> {
     value(connection, "SELECT text FROM catalogue_version WHERE version = ?1", [version])
         .map_err(|error| failure("catalogue.text", error))
+}
+
+pub(super) fn find(connection: &Connection, text: &str) -> Result<Option<u32>, Error> {
+    let newest: Option<Option<u32>> =
+        value(connection, "SELECT max(version) FROM catalogue_version WHERE text = ?1", [text])
+            .map_err(|error| failure("catalogue.find", error))?;
+    Ok(newest.flatten())
+}
+
+pub(super) fn activate(connection: &Connection, version: u32, now: Timestamp) -> Result<bool, Error> {
+    let activate = || -> rusqlite::Result<bool> {
+        connection.execute(
+            "UPDATE catalogue_version SET activated_at = ?2 WHERE version = ?1 AND activated_at IS NULL \
+             AND version = (SELECT max(version) FROM catalogue_version)",
+            (version, now.millis()),
+        )?;
+        let sql = "SELECT 1 FROM catalogue_version WHERE version = ?1 AND activated_at IS NOT NULL";
+        Ok(value::<i64>(connection, sql, [version])?.is_some())
+    };
+    activate().map_err(|error| failure("catalogue.activate", error))
+}
+
+pub(super) fn used(connection: &Connection, after: u32) -> Result<Vec<u32>, Error> {
+    let used = || -> rusqlite::Result<Vec<u32>> {
+        let mut statement = connection.prepare_cached(
+            "SELECT version FROM catalogue_version WHERE activated_at IS NOT NULL AND version > ?1 \
+             ORDER BY version",
+        )?;
+        statement.query_map([after], |row| row.get(0))?.collect()
+    };
+    used().map_err(|error| failure("catalogue.used", error))
+}
+
+pub(super) fn meet(connection: &Connection, replica: &Replica) -> Result<Meeting, Error> {
+    let meet = || -> rusqlite::Result<Meeting> {
+        let old = replica.seen_at.plus_millis(-FORGET_REPLICA_MILLIS).millis();
+        connection.execute("DELETE FROM replica WHERE seen_at < ?1", [old])?;
+        connection.execute(
+            "INSERT INTO replica (instance, loaded, seen_at) VALUES (?1, ?2, ?3) ON CONFLICT (instance) \
+             DO UPDATE SET loaded = excluded.loaded, seen_at = excluded.seen_at",
+            (&replica.instance, replica.loaded, replica.seen_at.millis()),
+        )?;
+        let newest: Option<(u32, i64)> = connection
+            .query_row(
+                "SELECT version, created_at FROM catalogue_version ORDER BY version DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let (newest, registered_at) = newest.unwrap_or_default();
+        let in_use: Option<Option<u32>> = value(
+            connection,
+            "SELECT max(version) FROM catalogue_version WHERE activated_at IS NOT NULL",
+            [],
+        )?;
+        let mut statement =
+            connection.prepare_cached("SELECT instance, loaded, seen_at FROM replica ORDER BY instance")?;
+        let replicas = statement.query_map([], |row| {
+            let seen_at = Timestamp::from_millis(row.get(2)?);
+            Ok(Replica { instance: row.get(0)?, loaded: row.get(1)?, seen_at })
+        })?;
+        Ok(Meeting {
+            newest,
+            registered_at: Timestamp::from_millis(registered_at),
+            in_use: in_use.flatten().unwrap_or(0),
+            replicas: replicas.collect::<rusqlite::Result<_>>()?,
+        })
+    };
+    meet().map_err(|error| failure("replica.meet", error))
+}
+
+pub(super) fn leave(connection: &Connection, instance: &str) -> Result<(), Error> {
+    connection
+        .execute("DELETE FROM replica WHERE instance = ?1", [instance])
+        .map(drop)
+        .map_err(|error| failure("replica.leave", error))
 }
 
 pub(super) fn rotate_receipts(connection: &Connection, now: Timestamp) -> Result<bool, Error> {

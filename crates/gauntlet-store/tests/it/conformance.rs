@@ -9,6 +9,7 @@ mod locked;
 mod players;
 mod receipts;
 mod registry;
+mod versions;
 
 macro_rules! on_every_back_end {
     ($($module:ident: $($case:ident),+;)+) => {
@@ -75,6 +76,11 @@ on_every_back_end! {
         racing_callers_agree_on_numbers,
         a_catalogue_that_comes_back_is_a_new_version,
         racing_callers_agree_on_versions;
+    versions:
+        come_into_use_for_good_when_they_are_the_newest,
+        are_found_by_their_text,
+        and_replicas_are_told_to_all,
+        and_replicas_that_meet_at_once_see_each_other;
     locked:
         keeping_stores_nothing,
         storing_writes_everything,

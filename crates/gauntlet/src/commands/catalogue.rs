@@ -23,16 +23,16 @@ const SAMPLE: &str = include_str!("../../assets/sample-catalogue.json");
 pub(super) struct Checked {
     /// The text, as it stands in the file.
     pub(super) text: String,
-    /// What it says.
-    pub(super) definition: Definition,
     /// What to call it in messages.
     pub(super) name: String,
 }
 
-/// Checks or makes a file.
+/// Checks, compares or makes files, or prints their schema.
 pub(super) fn run(context: &Context, command: CatalogueCommand) -> Result<(), Failure> {
     match command {
         CatalogueCommand::Check { file, json } => check(context.output, &file, json),
+        CatalogueCommand::Diff { old, new, json } => diff(context.output, &old, &new, json),
+        CatalogueCommand::Schema => schema(context.output),
         CatalogueCommand::Generate(args) => generate(context.output, args),
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn load(output: Output, file: Option<&Path>) -> Result<Checked, Failu
         Some(file) => (read(file)?, file.display().to_string()),
     };
     match catalogue::parse(&text) {
-        Ok(definition) => Ok(Checked { text, definition, name }),
+        Ok(_) => Ok(Checked { text, name }),
         Err(faults) => {
             output.note(&faults.in_file(&name).to_string());
             Err(Failure::new(format!("the catalogue {name} cannot be used")).hint(
@@ -79,7 +79,7 @@ struct Report<'a> {
 
 fn check(output: Output, file: &Path, json: bool) -> Result<(), Failure> {
     let text = read(file)?;
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let name = name_of(file);
     let parsed = catalogue::parse(&text);
     let definition = parsed.as_ref().ok();
     let challenges = definition.map_or(0, |definition| definition.challenges.len());
@@ -101,6 +101,32 @@ fn check(output: Output, file: &Path, json: bool) -> Result<(), Failure> {
         1 => Err(Failure::new(format!("{name} has a fault"))),
         count => Err(Failure::new(format!("{name} has {count} faults"))),
     }
+}
+
+fn name_of(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+fn diff(output: Output, old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
+    if old == Path::new("-") && new == Path::new("-") {
+        return Err(Failure::new("only one of the two can be standard input"));
+    }
+    let definition = |file: &Path| {
+        let name = name_of(file);
+        catalogue::parse(&read(file)?).map_err(|faults| {
+            output.note(&faults.in_file(&name).to_string());
+            Failure::new(format!("{name} has faults, so it cannot be compared"))
+        })
+    };
+    let difference = catalogue::diff(&definition(old)?, &definition(new)?);
+    if json {
+        return output.json(&difference);
+    }
+    output.data(&format!("{difference}\n"))
+}
+
+fn schema(output: Output) -> Result<(), Failure> {
+    output.json(&catalogue::schema())
 }
 
 fn count_goals(definition: &Definition) -> usize {

@@ -1,12 +1,16 @@
 //! `gauntlet serve`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use gauntlet_domain::catalogue::Definition;
 use gauntlet_server::{
     Addresses, Config, Parts, Roles, Server,
     auth::{AuthMode, Expected, JwtOptions, NamespaceRule, events::EventSecrets},
-    catalogue::prepare,
+    catalogue::{Beginning, FileSource, FixedSource, KeepOptions, Source, begin},
     clock::{Clock as _, SystemClock, SystemRandom},
     net::{NetOptions, tls::TlsFiles},
     rewards::{AgsAdapter, LogAdapter, RewardAdapter, SetUpError, WebhookAdapter},
@@ -79,20 +83,21 @@ async fn serve(
         () = signals.next() => return Err(Failure::new("stopped while waiting for the store")),
     };
     tracing::info!(migrations = opened.migrations, "the store is ready");
-    let Checked { text, definition, name } = catalogue;
-    let prepared = prepare(&*opened.store, &text, SystemClock.now())
+    let Checked { text, name } = &catalogue;
+    let begun = begin(&*opened.store, text, SystemClock.now())
         .await
         .map_err(|error| Failure::caused(format_args!("cannot register {name}"), &error))?;
-    tell_catalogue(&name, prepared.version(), &definition);
+    tell_catalogue(name, &begun);
+    let keep = keep(settings, catalogue.text);
 
     let parts = Parts {
         store: opened.store,
-        catalogue: prepared,
+        catalogue: begun.catalogue,
         adapter: adapter(&settings.rewards.platform)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    let server = Server::start(Config { traces, ..config(settings, sign) }, parts)
+    let server = Server::start(Config { traces, catalogue: Some(keep), ..config(settings, sign) }, parts)
         .await
         .map_err(|error| Failure::new(chain(&error)))?;
     tell_start(server.addresses(), settings, sign);
@@ -102,9 +107,15 @@ async fn serve(
 /// Runs until the first signal, then stops in order; a second signal, or the death of a part of
 /// the server, ends with a failure.
 async fn until_stopped(server: Server, signals: &mut Signals) -> Result<(), Failure> {
-    let failed = tokio::select! {
-        () = signals.next() => None,
-        why = server.failed() => Some(why),
+    let failed = loop {
+        tokio::select! {
+            biased;
+            asked = signals.next_of_all() => match asked {
+                Asked::Stop => break None,
+                Asked::Reload => server.reload_catalogue().await,
+            },
+            why = server.failed() => break Some(why),
+        }
     };
     tokio::select! {
         () = server.stop() => {}
@@ -149,7 +160,19 @@ fn config(settings: &ServeSettings, sign: Sign) -> Config {
         net: NetOptions { drain: settings.drain, ..NetOptions::default() },
         profiles: settings.profiles,
         traces: Traces::default(),
+        catalogue: None,
     }
+}
+
+/// How the catalogue is kept. The sample does not change.
+fn keep(settings: &ServeSettings, text: String) -> KeepOptions {
+    let source: Arc<dyn Source> = match &settings.catalogue {
+        // Standard input was read to its end.
+        Some(file) if file != Path::new("-") => Arc::new(FileSource(file.clone())),
+        _ => Arc::new(FixedSource(text)),
+    };
+    let watch = Some(settings.catalogue_watch).filter(|every| !every.is_zero());
+    KeepOptions { source, watch, deadline: settings.catalogue_deadline }
 }
 
 fn jwt(settings: &ServeSettings) -> JwtOptions {
@@ -187,9 +210,19 @@ fn adapter(platform: &Platform) -> Result<Arc<dyn RewardAdapter>, Failure> {
     })
 }
 
-fn tell_catalogue(name: &str, version: u32, definition: &Definition) {
-    let challenges = definition.challenges.len();
-    let goals = definition.goal_ids().count();
+fn tell_catalogue(name: &str, begun: &Beginning) {
+    let Beginning { catalogue, outdated } = begun;
+    let (version, challenges, goals) =
+        (catalogue.version(), catalogue.challenges().len(), catalogue.goals().len());
+    if let Some(before) = outdated {
+        tracing::warn!(
+            name,
+            is_version = before,
+            in_use = version,
+            "this catalogue was replaced by a later one, which stays in use; to go back to it, reload it: \
+             SIGHUP, or POST /v1/admin/catalogue/reload"
+        );
+    }
     tracing::info!(name, version, challenges, goals, "the catalogue is ready");
 }
 
@@ -228,11 +261,20 @@ fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
     );
 }
 
-/// The signals that ask the service to stop.
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    /// The catalogue shall be read again.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no signal asks for it"))]
+    Reload,
+}
+
+/// The signals that ask for something.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
     /// A file reached the limit that the system sets for its size. Unheard, this signal ends the
     /// process, at every start again; heard, the write fails like one on a full disk.
     _file_size: tokio::signal::unix::Signal,
@@ -248,15 +290,25 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
             _file_size: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 
-    /// Waits for the next signal.
+    /// Waits for the next signal that asks the service to stop.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The same, with the signal that asks for the catalogue to be read again.
+    async fn next_of_all(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 }
@@ -278,5 +330,11 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// The same: no other is known.
+    async fn next_of_all(&mut self) -> Asked {
+        self.next().await;
+        Asked::Stop
     }
 }

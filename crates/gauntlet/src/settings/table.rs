@@ -81,6 +81,30 @@ pub(crate) static CATALOGUE: Setting = Setting {
     ..ROW
 };
 
+/// How often to look whether the catalogue file has changed.
+pub(crate) static CATALOGUE_WATCH: Setting = Setting {
+    key: "catalogue-watch",
+    flag: "catalogue-watch",
+    env: "GAUNTLET_CATALOGUE_WATCH",
+    default: Some("2s"),
+    value: "TIME",
+    help: "How often to look whether the catalogue file has changed, to use it from then on; 0s: only on SIGHUP \
+           or when an administrator asks",
+    ..ROW
+};
+
+/// How long a new catalogue waits for other replicas.
+pub(crate) static CATALOGUE_DEADLINE: Setting = Setting {
+    key: "catalogue-deadline",
+    flag: "catalogue-deadline",
+    env: "GAUNTLET_CATALOGUE_DEADLINE",
+    default: Some("30s"),
+    value: "TIME",
+    help: "How long a new catalogue waits for replicas that have not loaded it; shorter leaves slow ones \
+           behind, longer lets one that hangs hold all up",
+    ..ROW
+};
+
 /// Where the player API listens for HTTP.
 pub(crate) static HTTP: Setting = Setting {
     key: "http",
@@ -292,9 +316,11 @@ pub(crate) static PLAYER: Setting = Setting {
 };
 
 /// Every setting, in the order of help texts and documentation.
-pub(crate) static ALL: [&Setting; 67] = [
+pub(crate) static ALL: [&Setting; 69] = [
     &STORE,
     &CATALOGUE,
+    &CATALOGUE_WATCH,
+    &CATALOGUE_DEADLINE,
     &HTTP,
     &GRPC,
     &EVENTS,

@@ -77,6 +77,10 @@ pub(crate) struct ServeSettings {
     pub(crate) traces: TraceSettings,
     /// The catalogue file; `None`: the sample.
     pub(crate) catalogue: Option<PathBuf>,
+    /// How often to look whether that has changed; zero: never.
+    pub(crate) catalogue_watch: Duration,
+    /// How long a new catalogue waits for other replicas.
+    pub(crate) catalogue_deadline: Duration,
     /// The player API over HTTP.
     pub(crate) http: SocketAddr,
     /// The player API over gRPC.
@@ -153,6 +157,8 @@ impl ServeSettings {
         let log = LogSettings::of(&mut reading);
         let traces = TraceSettings::of(&mut reading);
         let catalogue = reading.optional(&table::CATALOGUE, |path| Ok(PathBuf::from(path)));
+        let catalogue_watch = reading.required(&table::CATALOGUE_WATCH, values::duration);
+        let catalogue_deadline = reading.required(&table::CATALOGUE_DEADLINE, values::duration);
         let http = reading.required(&table::HTTP, values::address);
         let grpc = reading.required(&table::GRPC, values::address);
         let events = reading.required(&table::EVENTS, values::address);
@@ -177,6 +183,8 @@ impl ServeSettings {
                 log: log?,
                 traces: traces?,
                 catalogue: catalogue?,
+                catalogue_watch: catalogue_watch?,
+                catalogue_deadline: catalogue_deadline?,
                 http: http?,
                 grpc: grpc?,
                 events: events?,

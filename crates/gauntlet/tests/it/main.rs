@@ -16,6 +16,7 @@ mod power;
 mod process;
 mod profiles;
 mod races;
+mod reload;
 mod replicas;
 mod restarts;
 mod structure;

@@ -131,8 +131,17 @@ impl Process {
 
     /// Sends the signal that asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends the signal that asks it to read its catalogue again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        let asked = Command::new("kill").args([name, &pid]).status().expect("kill runs");
         assert!(asked.success());
     }
 
@@ -173,6 +182,8 @@ impl Drop for Process {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
+    /// The catalogue version that it shows.
+    pub(crate) catalogue: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -181,6 +192,9 @@ pub(crate) struct Http<'a> {
     pub(crate) base: &'a str,
     pub(crate) player: &'a str,
 }
+
+/// What lets a caller administer where the header is believed.
+pub(crate) const ADMIN: &str = "gauntlet.admin.read gauntlet.admin.write";
 
 impl Http<'_> {
     pub(crate) fn get(&self, path: &str) -> Reply {
@@ -212,6 +226,9 @@ impl Http<'_> {
         if let Some(etag) = etag {
             request = request.header("if-none-match", etag);
         }
+        if path.starts_with("/v1/admin") && !self.player.is_empty() {
+            request = request.header("x-mock-scope", ADMIN);
+        }
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -220,14 +237,15 @@ impl Http<'_> {
             .into();
         let request = request.body(body.to_owned()).expect("a request");
         let mut reply = tokio::task::block_in_place(|| agent.run(request)).expect("a reply");
-        let etag = reply.headers().get("etag").map(|tag| tag.to_str().expect("ASCII").to_owned());
+        let header = |name: &str| reply.headers().get(name).map(|text| text.to_str().expect("ASCII").to_owned());
+        let (etag, catalogue) = (header("etag"), header("x-catalogue-version"));
         let text = reply.body_mut().read_to_string().expect("a body in UTF-8");
         let body = if text.is_empty() {
             Value::Null
         } else {
             serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
-        Reply { status: reply.status().as_u16(), etag, body }
+        Reply { status: reply.status().as_u16(), etag, catalogue, body }
     }
 }
 

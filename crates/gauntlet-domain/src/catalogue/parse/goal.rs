@@ -10,31 +10,34 @@ use super::{
     values,
 };
 use crate::catalogue::{
-    definition::{GoalDefinition, GoalKind, ProgressMode, Requirement, Reward, Rotation, Unclaimed},
-    names::{EVENT_SOURCES, GOAL_TYPES, GoalType, OPERATORS, PROGRESS_MODES, REWARD_KINDS},
+    definition::{
+        ChangePolicy, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward, Rotation, Unclaimed,
+    },
+    names::{CHANGE_POLICIES, EVENT_SOURCES, GOAL_TYPES, GoalType, OPERATORS, PROGRESS_MODES, REWARD_KINDS},
 };
 
-const ID: Field = &["goalId", "id"];
-const NAME: Field = super::NAME;
-const DESCRIPTION: Field = super::DESCRIPTION;
-const TYPE: Field = &["type"];
-const EVENT_SOURCE: Field = &["eventSource", "event_source"];
-const DAILY: Field = &["daily"];
-const DEFAULT_ASSIGNED: Field = &["defaultAssigned", "default_assigned"];
-const TIME_ZONE: Field = super::TIME_ZONE;
-const REQUIREMENT: Field = &["requirement"];
-const REWARD: Field = &["reward"];
-const PREREQUISITES: Field = &["prerequisites"];
-const ROTATION: Field = super::ROTATION;
-const UNCLAIMED: Field = &["unclaimed"];
+pub(in crate::catalogue) const ID: Field = &["goalId", "id"];
+pub(in crate::catalogue) const NAME: Field = super::NAME;
+pub(in crate::catalogue) const DESCRIPTION: Field = super::DESCRIPTION;
+pub(in crate::catalogue) const TYPE: Field = &["type"];
+pub(in crate::catalogue) const EVENT_SOURCE: Field = &["eventSource", "event_source"];
+pub(in crate::catalogue) const DAILY: Field = &["daily"];
+pub(in crate::catalogue) const DEFAULT_ASSIGNED: Field = &["defaultAssigned", "default_assigned"];
+pub(in crate::catalogue) const TIME_ZONE: Field = super::TIME_ZONE;
+pub(in crate::catalogue) const REQUIREMENT: Field = &["requirement"];
+pub(in crate::catalogue) const REWARD: Field = &["reward"];
+pub(in crate::catalogue) const PREREQUISITES: Field = &["prerequisites"];
+pub(in crate::catalogue) const ROTATION: Field = super::ROTATION;
+pub(in crate::catalogue) const ON_CHANGE: Field = &["onChange", "on_change"];
+pub(in crate::catalogue) const UNCLAIMED: Field = &["unclaimed"];
 
-const STAT_CODE: Field = &["statCode", "stat_code"];
-const OPERATOR: Field = &["operator"];
-const TARGET_VALUE: Field = &["targetValue", "target_value"];
-const PROGRESS_MODE: Field = &["progressMode", "progress_mode"];
+pub(in crate::catalogue) const STAT_CODE: Field = &["statCode", "stat_code"];
+pub(in crate::catalogue) const OPERATOR: Field = &["operator"];
+pub(in crate::catalogue) const TARGET_VALUE: Field = &["targetValue", "target_value"];
+pub(in crate::catalogue) const PROGRESS_MODE: Field = &["progressMode", "progress_mode"];
 
-const REWARD_ID: Field = &["rewardId", "reward_id"];
-const QUANTITY: Field = &["quantity"];
+pub(in crate::catalogue) const REWARD_ID: Field = &["rewardId", "reward_id"];
+pub(in crate::catalogue) const QUANTITY: Field = &["quantity"];
 
 /// The rotation of the challenge that a goal belongs to.
 pub(super) struct Inherited {
@@ -66,6 +69,7 @@ pub(super) fn read(
         PREREQUISITES,
         ROTATION,
         UNCLAIMED,
+        ON_CHANGE,
     ];
     let fields = Fields::open(*entry, &known, report)?;
     let id = fields.required(ID, report, values::id);
@@ -83,6 +87,9 @@ pub(super) fn read(
     let own_rotation =
         fields.optional(ROTATION, None, report, |entry, report| rotation::read(entry, report).map(Some));
     let unclaimed = fields.optional(UNCLAIMED, Unclaimed::Forfeit, report, rotation::read_unclaimed);
+    let on_change = fields.optional(ON_CHANGE, ChangePolicy::Keep, report, |policy, report| {
+        values::choice(policy, CHANGE_POLICIES, report)
+    });
     check_calendar(&fields, kind, inherited, report);
 
     let prerequisites = prerequisites.unwrap_or_default();
@@ -109,6 +116,7 @@ pub(super) fn read(
         prerequisites: needed,
         rotation,
         unclaimed: unclaimed?,
+        on_change: on_change?,
     })
 }
 

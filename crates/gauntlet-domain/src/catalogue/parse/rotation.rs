@@ -18,18 +18,18 @@ use crate::{
     cycle::parse_cron,
 };
 
-const ENABLED: Field = &["enabled"];
-const TYPE: Field = &["type"];
-const SCHEDULE: Field = &["schedule"];
-const DURATION: Field = &["duration", "duration_seconds", "durationSeconds"];
-const TIME_ZONE: Field = super::TIME_ZONE;
-const WEEK_START: Field = &["weekStart", "week_start"];
-const ON_EXPIRY: Field = &["onExpiry", "on_expiry"];
-const RESET_PROGRESS: Field = &["resetProgress", "reset_progress"];
-const ALLOW_RESELECTION: Field = &["allowReselection", "allow_reselection"];
-const START: Field = &["start"];
-const END: Field = &["end"];
-const GRACE: Field = &["grace"];
+pub(in crate::catalogue) const ENABLED: Field = &["enabled"];
+pub(in crate::catalogue) const TYPE: Field = &["type"];
+pub(in crate::catalogue) const SCHEDULE: Field = &["schedule"];
+pub(in crate::catalogue) const DURATION: Field = &["duration", "duration_seconds", "durationSeconds"];
+pub(in crate::catalogue) const TIME_ZONE: Field = super::TIME_ZONE;
+pub(in crate::catalogue) const WEEK_START: Field = &["weekStart", "week_start"];
+pub(in crate::catalogue) const ON_EXPIRY: Field = &["onExpiry", "on_expiry"];
+pub(in crate::catalogue) const RESET_PROGRESS: Field = &["resetProgress", "reset_progress"];
+pub(in crate::catalogue) const ALLOW_RESELECTION: Field = &["allowReselection", "allow_reselection"];
+pub(in crate::catalogue) const START: Field = &["start"];
+pub(in crate::catalogue) const END: Field = &["end"];
+pub(in crate::catalogue) const GRACE: Field = &["grace"];
 
 /// Longest cron line: far above any real one.
 const MAX_CRON_CHARS: usize = 200;

@@ -2,13 +2,13 @@
 
 mod fields;
 mod files;
-mod random;
+pub(in crate::catalogue) mod random;
 
 use super::parse;
 
-pub(super) const SAMPLE: &str = include_str!("../../../../gauntlet/assets/sample-catalogue.json");
-pub(super) const OLDER: &str = include_str!("../../../tests/data/older-spelling.json");
-pub(super) const NEWER: &str = include_str!("../../../tests/data/newer-spelling.json");
+pub(in crate::catalogue) const SAMPLE: &str = include_str!("../../../../gauntlet/assets/sample-catalogue.json");
+pub(in crate::catalogue) const OLDER: &str = include_str!("../../../tests/data/older-spelling.json");
+pub(in crate::catalogue) const NEWER: &str = include_str!("../../../tests/data/newer-spelling.json");
 
 /// A file with ten faults.
 pub(super) const TEN_FAULTS: &str = r#"{

@@ -7,7 +7,7 @@ mod sizes;
 use super::{CodecError, FORMAT};
 use crate::{
     GoalNumber, GoalState, Player, Status, Timestamp,
-    player::{Baseline, CycleMark, EventMark, Head, KeptReward, LateState, PreviousCycle},
+    player::{Baseline, CycleMark, EventMark, Head, HeldTerms, KeptReward, LateState, PreviousCycle},
 };
 
 fn goal(number: u32) -> GoalState {
@@ -103,13 +103,38 @@ fn unknown_sections_are_kept_byte_for_byte() {
     assert!(decoded.encode_settled().unwrap().ends_with(&[77, 1, 0x42]));
 }
 
+/// These bytes stand in databases.
+#[test]
+fn terms_that_are_kept_have_their_section() {
+    let mut player = player();
+    let plain = player.encode_live();
+    let terms = |goal, version, cycle| HeldTerms { goal: GoalNumber(goal), version, cycle };
+    player.hold_terms(vec![terms(300, 2, 0), terms(7, 1, 20_781)]);
+    let live = player.encode_live();
+    let section = [4, 10, 2, 7, 1, 0xad, 0xa2, 0x01, 0xa5, 0x02, 2, 0];
+    assert_eq!(live.len(), plain.len() + section.len());
+    assert!(live.windows(section.len()).any(|window| window == section), "{live:?}");
+    player.is_now_as_of(300);
+    assert_eq!(player.encode_settled().unwrap()[2..6], [4, 2, 0xac, 0x02]);
+    let read = Player::decode(&player.encode_live(), Some(player.encode_settled().as_deref()));
+    assert_eq!(read.as_ref(), Ok(&player));
+    assert_eq!((read.unwrap().settled_as_of(), player.head.catalogue_version), (300, 300));
+
+    let mut twice = live.clone();
+    let at = live.windows(section.len()).position(|window| window == section).unwrap();
+    // The second goal is the first one again.
+    twice.splice(at + 8..at + 10, [0]);
+    twice[at + 1] -= 1;
+    assert_eq!(corrupt(&twice), "held terms out of order");
+}
+
 #[test]
 fn goals_out_of_order_are_refused() {
     for numbers in [[7, 3], [3, 3]] {
         let head = Head::default();
-        let bytes = super::encode_live(&head, &numbers.map(goal), &[]);
+        let bytes = super::encode_live(&head, &numbers.map(goal), &[], &[]);
         assert_eq!(corrupt(&bytes), "goal numbers out of order");
-        let settled = super::encode_settled(&numbers.map(goal), &[]);
+        let settled = super::encode_settled(&numbers.map(goal), None, &[]);
         assert!(Player::decode(&player().encode_live(), Some(Some(&settled))).is_err());
     }
 }

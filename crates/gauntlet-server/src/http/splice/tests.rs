@@ -133,3 +133,39 @@ fn a_template_is_kept_until_a_newer_catalogue_is_asked_for() {
     assert!(!Arc::ptr_eq(&first, &templates.of(&older)));
     assert!(Arc::ptr_eq(&second, &templates.of(&newer)));
 }
+
+#[test]
+fn whoever_keeps_older_terms_is_shown_those() {
+    let first = catalogue(1);
+    let text = CATALOGUE.replace("\"targetValue\": 10", "\"targetValue\": 20").replace("r\\\"1", "r\\\"2");
+    let definition = parse(&text).expect("a catalogue");
+    let numbers: HashMap<String, GoalNumber> =
+        definition.goal_ids().map(str::to_owned).zip((1..).map(GoalNumber)).collect();
+    let second = Catalogue::new(definition, 2, &numbers).expect("numbered").following(&first);
+    let (second, templates) = (Arc::new(second), Templates::default());
+    let mut kept = 0;
+    for (player, now) in players(&first) {
+        let player = player.map(|mut player| {
+            player.stamp(1, &first);
+            gauntlet_domain::show_under(&mut player, &second);
+            player
+        });
+        kept += usize::from(player.as_ref().is_some_and(|player| !player.held_terms().is_empty()));
+        for active_only in [false, true] {
+            let stored = player.clone().map(|player| Stored { revision: 1, player });
+            let (catalogue, player) = (second.clone(), "p".into());
+            let browse = Browse { catalogue, stored, challenge: None, active_only, now, player };
+            let expected = proto::GetChallengesResponse { challenges: browse.messages() };
+            let spliced = String::from_utf8(templates.of(&second).write(&browse).into_vec()).expect("UTF-8");
+            assert_eq!(spliced, serde_json::to_string(&expected).expect("JSON"));
+            let holds = browse.document().is_some_and(|player| !player.held_terms().is_empty());
+            assert_eq!(spliced.contains("\"targetValue\":10}"), holds, "{spliced}");
+        }
+        let context = Context { catalogue: &second, now, seed: 1, late_window_ms: 600_000 };
+        let (mut player, mut effects) = (player.unwrap_or_else(Player::new), Effects::default());
+        let reply = decide(&mut player, &Command::Initialize, &context, &mut effects).expect("initialized");
+        let spliced = String::from_utf8(templates.of(&second).initialized(&reply)).expect("UTF-8");
+        assert_eq!(spliced, serde_json::to_string(&crate::api::initialized(&second, reply)).expect("JSON"));
+    }
+    assert!(kept > 4, "{kept}");
+}

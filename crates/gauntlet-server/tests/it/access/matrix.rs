@@ -5,9 +5,24 @@ use serde_json::{Value, json};
 
 use super::{
     issuer::{Issuer, Key, hmac_token, unsigned_token},
-    rig::{NOW, SECRET, api, bearer, claims, grpc_operations, http_operations, with_tokens},
+    rig::{NOW, SECRET, api, bearer, claims, grpc_operations, http_operations, start, with_tokens},
     wire::{Headers, grpc, http},
 };
+
+/// What lets an administrator do everything.
+const ADMIN: &str = "openid gauntlet.admin.read gauntlet.admin.write";
+
+/// What needs more than being a player, and the scope that it needs.
+fn needed_scope(operation: &str) -> Option<&'static str> {
+    let ends = |word: &str| operation.ends_with(word);
+    if ends("/admin/catalogue") || ends("/GetCatalogueStatus") {
+        Some("gauntlet.admin.read")
+    } else if ends("/admin/catalogue/reload") || ends("/ReloadCatalogue") {
+        Some("gauntlet.admin.write")
+    } else {
+        None
+    }
+}
 
 /// What needs no credentials.
 fn is_open(operation: &str) -> bool {
@@ -120,7 +135,7 @@ async fn no_operation_lets_a_bad_token_in() {
     assert!(refused > 500, "{refused}");
     // The operations are the right ones: with a good token, none is refused for its credentials.
     for key in [&rsa, &ec] {
-        let headers = bearer(&key.token(&claims("ann")));
+        let headers = bearer(&key.token(&changed(&[("scope", json!(ADMIN))])));
         for (method, url) in &over_http {
             assert!(
                 ![401, 403, 404, 405].contains(&http(method, url, &headers, "").await.status),
@@ -131,6 +146,76 @@ async fn no_operation_lets_a_bad_token_in() {
             assert!(![7, 12, 16].contains(&grpc(port, method, &headers, b"").await.status), "{method}");
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administration_needs_its_own_permission() {
+    let key = Key::ec("e");
+    let issuer = Issuer::start(&[&key]).await;
+    let server = with_tokens(&issuer.url).await;
+    let resource = |name: &str, action: u32| json!([{"Resource": name, "Action": action}]);
+    let tokens = [
+        ("a player", claims("ann"), &[][..]),
+        ("a reader", changed(&[("scope", json!("gauntlet.admin.read"))]), &["gauntlet.admin.read"]),
+        ("a writer", changed(&[("scp", json!(["gauntlet.admin.write"]))]), &["gauntlet.admin.write"]),
+        (
+            "a reader of the platform",
+            changed(&[("permissions", resource("ADMIN:NAMESPACE:arena:CHALLENGE", 2))]),
+            &["gauntlet.admin.read"],
+        ),
+        ("an administrator elsewhere", changed(&[("permissions", resource("ADMIN:NAMESPACE:x:CHALLENGE", 15))]), &[]),
+        ("both", changed(&[("scope", json!(ADMIN))]), &["gauntlet.admin.read", "gauntlet.admin.write"]),
+    ];
+    let mut checked = 0;
+    for (name, claims, scopes) in tokens {
+        let mut headers = bearer(&key.token(&claims));
+        // The development header is nothing beside a token.
+        headers.push(("x-mock-scope", ADMIN.to_owned()));
+        for (method, url) in http_operations(&server).await {
+            let Some(scope) = needed_scope(&url) else { continue };
+            let answer = http(&method, &url, &headers, "").await;
+            if scopes.contains(&scope) {
+                assert!(![401, 403].contains(&answer.status), "{name}: {method} {url}: {answer:?}");
+            } else {
+                assert_eq!(answer.status, 403, "{name}: {method} {url}: {answer:?}");
+                assert!(method == Method::HEAD || answer.reason == "FORBIDDEN", "{answer:?}");
+            }
+            checked += 1;
+        }
+        for (port, method) in grpc_operations(&server) {
+            let Some(scope) = needed_scope(&method) else { continue };
+            let answer = grpc(&port, &method, &headers, b"").await;
+            if scopes.contains(&scope) {
+                assert!(![7, 16].contains(&answer.status), "{name}: {method}: {answer:?}");
+            } else {
+                assert_eq!((answer.status, answer.reason.as_str()), (7, "FORBIDDEN"), "{name}: {method}");
+            }
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 6 * (3 + 2), "GET and HEAD of the status, POST of the reload, two methods");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_development_an_administrator_says_so() {
+    let server = start(|_| {}).await;
+    let player = vec![("x-mock-user-id", "ann".to_owned())];
+    let mut administrator = player.clone();
+    administrator.push(("x-mock-scope", ADMIN.to_owned()));
+    let mut checked = 0;
+    for (method, url) in http_operations(&server).await {
+        if needed_scope(&url).is_none() {
+            continue;
+        }
+        assert_eq!(http(&method, &url, &player, "").await.status, 403, "{method} {url}");
+        assert!(![401, 403].contains(&http(&method, &url, &administrator, "").await.status), "{method} {url}");
+        checked += 1;
+    }
+    assert_eq!(checked, 3);
+    let status = http(&Method::GET, &format!("{}/v1/admin/catalogue", api(&server)), &administrator, "").await;
+    assert_eq!(status.json(), json!({"version": 1, "newestVersion": 1, "waitingFor": []}));
     server.stop().await;
 }
 

@@ -18,8 +18,8 @@ use gauntlet_server::{
     rewards::LogAdapter,
 };
 use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, MemoryStore, PlayerKey,
-    PoolStatus, Retry, Store, Write, Written,
+    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting, MemoryStore,
+    PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -177,6 +177,30 @@ impl Store for HeldStore {
 
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
         self.store.catalogue_text(version).await
+    }
+
+    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
+        self.store.find_catalogue(text).await
+    }
+
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
+        self.store.activate_catalogue(version, now).await
+    }
+
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+        self.store.used_catalogues(after).await
+    }
+
+    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
+        self.store.meet(replica).await
+    }
+
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.store.leave(instance).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -5,12 +5,14 @@ use std::{fs, path::PathBuf};
 use super::run;
 
 /// The commands whose help is kept.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "",
     "serve",
     "migrate",
     "catalogue",
     "catalogue check",
+    "catalogue diff",
+    "catalogue schema",
     "catalogue generate",
     "player",
     "send",

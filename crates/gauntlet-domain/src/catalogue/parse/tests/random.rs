@@ -10,9 +10,9 @@ use super::{super::parse, NEWER, OLDER, SAMPLE, TEN_FAULTS};
 use crate::{
     Timestamp,
     catalogue::{
-        ChallengeDefinition, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
-        to_json,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry,
+        Operator, ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed,
+        Weekday, to_json,
     },
     limits::check_id,
 };
@@ -59,7 +59,7 @@ fn check_promises(definition: &Definition) {
 }
 
 /// A change to a file: at a place (as a share of its length) some bytes go and others come.
-fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
+pub(in crate::catalogue) fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
     let pieces = sample::select(vec![
         "",
         "",
@@ -93,7 +93,7 @@ fn mutation() -> impl Strategy<Value = (f64, usize, String)> {
     (0.0..1.0, 0_usize..12, prop_oneof![pieces.prop_map(str::to_owned), ".{0,4}"])
 }
 
-fn mutate(text: &str, mutations: &[(f64, usize, String)]) -> String {
+pub(in crate::catalogue) fn mutate(text: &str, mutations: &[(f64, usize, String)]) -> String {
     let mut letters: Vec<char> = text.chars().collect();
     for (place, removed, added) in mutations {
         #[expect(
@@ -258,12 +258,14 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
         Just(Unclaimed::Grant),
         (1..=u32::MAX).prop_map(|seconds| Unclaimed::Grace { seconds }),
     ];
-    (what, texts, numbers, (any_zone(), option::of(any_rotation()), unclaimed)).prop_map(
+    let policy =
+        sample::select(vec![ChangePolicy::Keep, ChangePolicy::UpgradeIfEasier, ChangePolicy::Restart]);
+    (what, texts, numbers, (any_zone(), option::of(any_rotation()), unclaimed, policy)).prop_map(
         |(
             (kind, login, assigned, relative, wallet),
             (id, name, description, stat_code, reward),
             (target_value, quantity),
-            (zone, rotation, unclaimed),
+            (zone, rotation, unclaimed, on_change),
         )| {
             let daily = matches!(kind, GoalKind::Daily | GoalKind::Increment { daily: true });
             let rotation = rotation.filter(|_| !daily);
@@ -295,13 +297,14 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
                     _ => Unclaimed::Forfeit,
                 },
                 rotation,
+                on_change,
             }
         },
     )
 }
 
 /// Any definition that keeps its promises: ids get a number, and goals wait only for earlier ones.
-fn any_definition() -> impl Strategy<Value = Definition> {
+pub(in crate::catalogue) fn any_definition() -> impl Strategy<Value = Definition> {
     let goal = (any_goal(), any::<prop::sample::Index>(), any::<bool>());
     let challenge = (any_id(), any_filled(), ".{0,20}", vec(goal, 1..5));
     vec(challenge, 0..4).prop_map(|challenges| {
