@@ -146,8 +146,8 @@ pub struct Catalogue {
     defaults: Vec<GoalIndex>,
     /// The boundaries of global cycles, each different one once.
     calendars: Vec<Arc<Calendar>>,
-    /// Some goal has cycles of each player's own.
-    per_user: bool,
+    /// How many goals have cycles of each player's own.
+    per_user: usize,
     /// Some goal grants unclaimed rewards by itself.
     grants_unclaimed: bool,
 }
@@ -175,7 +175,7 @@ impl Catalogue {
             login_adds_up: false,
             defaults: Vec::new(),
             calendars: Vec::new(),
-            per_user: false,
+            per_user: 0,
             grants_unclaimed: false,
         };
         for challenge in definition.challenges {
@@ -225,7 +225,7 @@ impl Catalogue {
         }
         let calendars = &mut self.calendars;
         let cycles = Cycles::of(&definition, |made| shared(calendars, made));
-        self.per_user |= matches!(cycles, Cycles::PerUser { .. });
+        self.per_user += usize::from(matches!(cycles, Cycles::PerUser { .. }));
         let on_expiry = definition.on_expiry();
         self.goal_by_id.insert(definition.id.clone(), index);
         let prerequisites = Vec::new();
@@ -337,7 +337,7 @@ impl Catalogue {
     /// Whether some goal has cycles of each player's own.
     #[must_use]
     pub const fn has_per_user_cycles(&self) -> bool {
-        self.per_user
+        self.per_user > 0
     }
 
     /// Whether some goal grants unclaimed rewards by itself.

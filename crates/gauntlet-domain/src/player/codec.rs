@@ -82,13 +82,13 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], unknown: &[u8]) -> V
     if !head.claims.is_empty() {
         section(&mut out, SECTION_CLAIMS, |out| put_claims(out, &head.claims));
     }
-    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     if !head.kept.is_empty() {
         section(&mut out, SECTION_KEPT, |out| cycles::put_kept(out, &head.kept));
     }
     if goals.iter().any(|goal| goal.late.is_some()) {
         section(&mut out, SECTION_LATE, |out| cycles::put_late(out, goals));
     }
+    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }

@@ -148,7 +148,13 @@ fn head() -> impl Strategy<Value = Head> {
 }
 
 fn player() -> impl Strategy<Value = Player> {
-    (head(), goals(), goals()).prop_map(|(head, live, settled)| Player::from_parts(head, live, Some(settled)))
+    (head(), goals(), goals()).prop_map(|(head, live, mut settled)| {
+        // What late events need is kept of live goals only.
+        for goal in &mut settled {
+            goal.late = None;
+        }
+        Player::from_parts(head, live, Some(settled))
+    })
 }
 
 /// Decodes; what decodes can be written and read again, and is the same then.
