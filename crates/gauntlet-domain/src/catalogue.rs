@@ -150,8 +150,8 @@ pub struct Catalogue {
     defaults: Vec<GoalIndex>,
     /// The boundaries of global cycles, each different one once; those of earlier terms among them.
     calendars: Vec<Arc<Calendar>>,
-    /// Some goal has cycles of each player's own.
-    per_user: bool,
+    /// How many goals have cycles of each player's own, those of earlier terms among them.
+    per_user: usize,
     /// Some goal grants unclaimed rewards by itself, or did under earlier terms.
     grants_unclaimed: bool,
     /// What earlier versions said, where that is not what this one says.
@@ -186,9 +186,8 @@ impl Catalogue {
             login_adds_up: false,
             defaults: Vec::new(),
             calendars: Vec::new(),
-            per_user: false,
+            per_user: 0,
             grants_unclaimed: false,
-            daily_zones: Vec::new(),
             history: terms::History::new(),
             earlier: HashMap::new(),
             last_change: 0,
@@ -240,7 +239,7 @@ impl Catalogue {
         let trigger = self.trigger_of(&definition);
         let calendars = &mut self.calendars;
         let cycles = Cycles::of(&definition, |made| shared(calendars, made));
-        self.per_user |= matches!(cycles, Cycles::PerUser { .. });
+        self.per_user += usize::from(matches!(cycles, Cycles::PerUser { .. }));
         let on_expiry = definition.on_expiry();
         let prerequisites = Vec::new();
         let goal = Goal { definition, number, challenge, trigger, prerequisites, cycles, on_expiry };
@@ -369,7 +368,7 @@ impl Catalogue {
     /// Whether some goal has cycles of each player's own, or had under earlier terms.
     #[must_use]
     pub const fn has_per_user_cycles(&self) -> bool {
-        self.per_user
+        self.per_user > 0
     }
 
     /// Whether some goal grants unclaimed rewards by itself, or did under earlier terms.

@@ -131,10 +131,11 @@ async fn live(seed: u64) -> Outcome {
 /// itself.
 async fn converge(world: &World, players: &[Arc<Someone>]) {
     world.players.finished().await;
+    let catalogue = world.catalogue().await;
     loop {
         let pending = gauntlet_store::Store::pending_grants(&world.database.inner).await;
         let quiet = pending.is_ok_and(|(count, _)| count == 0);
-        if quiet && !verdict::somebody_is_due(world, players).await {
+        if quiet && !verdict::somebody_is_due(world, &catalogue, players).await {
             break;
         }
         sleep(Duration::from_secs(1)).await;

@@ -104,13 +104,13 @@ pub(super) fn encode_live(head: &Head, goals: &[GoalState], held: &[HeldTerms], 
     if !held.is_empty() {
         section(&mut out, SECTION_TERMS, |out| put_held(out, held));
     }
-    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     if !head.kept.is_empty() {
         section(&mut out, SECTION_KEPT, |out| cycles::put_kept(out, &head.kept));
     }
     if goals.iter().any(|goal| goal.late.is_some()) {
         section(&mut out, SECTION_LATE, |out| cycles::put_late(out, goals));
     }
+    section(&mut out, SECTION_GOALS, |out| put_goals(out, goals));
     out.extend(unknown);
     out
 }

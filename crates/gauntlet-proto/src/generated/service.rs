@@ -214,56 +214,35 @@ pub struct GetRotationStatusResponse {
     #[serde(serialize_with = "crate::json::present")]
     pub rotation: ::core::option::Option<RotationInfo>,
 }
+/// Asks what became of a challenge's goals.
 #[derive(::serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetChallengeHistoryRequest {
+    /// Which challenge.
     #[prost(string, tag = "1")]
     pub challenge_id: ::prost::alloc::string::String,
+    /// How many cycles to answer at most, 1 to 100; 0 for 20.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
+    /// next_page_token of the page before; empty for the first.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
 }
+/// Cycles of a challenge that have ended.
 #[derive(::serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetChallengeHistoryResponse {
+    /// Which challenge.
     #[prost(string, tag = "1")]
     pub challenge_id: ::prost::alloc::string::String,
+    /// Those that ended last first. Cycles in which nothing was completed are left out.
     #[prost(message, repeated, tag = "2")]
     pub cycles: ::prost::alloc::vec::Vec<PastCycle>,
+    /// Asks for the cycles before these; empty when there are none.
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
-}
-#[derive(::serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct PastCycle {
-    #[prost(string, tag = "1")]
-    pub end_time: ::prost::alloc::string::String,
-    #[prost(message, repeated, tag = "2")]
-    pub goals: ::prost::alloc::vec::Vec<PastGoal>,
-}
-#[derive(::serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PastGoal {
-    #[prost(string, tag = "1")]
-    pub goal_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "3")]
-    pub cycle: u32,
-    #[prost(string, tag = "4")]
-    pub outcome: ::prost::alloc::string::String,
-    #[prost(string, tag = "5")]
-    pub completed_at: ::prost::alloc::string::String,
-    #[prost(string, tag = "6")]
-    pub claimed_at: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "7")]
-    #[serde(serialize_with = "crate::json::present")]
-    pub reward: ::core::option::Option<Reward>,
 }
 /// Asks whether the service answers.
 #[derive(::serde::Serialize)]
@@ -349,6 +328,8 @@ pub struct Goal {
     /// How far the claim is; empty when nothing was claimed.
     #[prost(string, tag = "15")]
     pub claim_state: ::prost::alloc::string::String,
+    /// Until when a completion of an earlier cycle can still be claimed, RFC 3339; empty when there is
+    /// none.
     #[prost(string, tag = "16")]
     pub claimable_until: ::prost::alloc::string::String,
 }
@@ -504,6 +485,46 @@ pub struct RotationPeriod {
     /// Seconds until the end.
     #[prost(int32, tag = "3")]
     pub expires_in_seconds: i32,
+}
+/// Cycles that ended at one time.
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PastCycle {
+    /// When they ended, RFC 3339.
+    #[prost(string, tag = "1")]
+    pub end_time: ::prost::alloc::string::String,
+    /// The goals that were completed, in the order of the catalogue.
+    #[prost(message, repeated, tag = "2")]
+    pub goals: ::prost::alloc::vec::Vec<PastGoal>,
+}
+/// A goal that was completed in a cycle that has ended.
+#[derive(::serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PastGoal {
+    /// Unique in the catalogue.
+    #[prost(string, tag = "1")]
+    pub goal_id: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The number of its cycle; the same goal has a greater one later.
+    #[prost(uint32, tag = "3")]
+    pub cycle: u32,
+    /// claimed, lost, or completed: not claimed so far, and not lost.
+    #[prost(string, tag = "4")]
+    pub outcome: ::prost::alloc::string::String,
+    /// When it was completed, RFC 3339; empty when that is no longer known.
+    #[prost(string, tag = "5")]
+    pub completed_at: ::prost::alloc::string::String,
+    /// When the reward was granted, RFC 3339; empty when it was not.
+    #[prost(string, tag = "6")]
+    pub claimed_at: ::prost::alloc::string::String,
+    /// What it is worth.
+    #[prost(message, optional, tag = "7")]
+    #[serde(serialize_with = "crate::json::present")]
+    pub reward: ::core::option::Option<Reward>,
 }
 /// Generated client implementations.
 pub mod service_client {
@@ -795,6 +816,31 @@ pub mod service_client {
                 .insert(GrpcMethod::new("service.Service", "GetRotationStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// What became of the challenge's goals in cycles that have ended, those that ended last first.
+        pub async fn get_challenge_history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetChallengeHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChallengeHistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/service.Service/GetChallengeHistory",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("service.Service", "GetChallengeHistory"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Whether the service answers. Needs no token.
         pub async fn health_check(
             &mut self,
@@ -948,6 +994,7 @@ pub mod service_server {
             tonic::Response<super::GetRotationStatusResponse>,
             tonic::Status,
         >;
+        /// What became of the challenge's goals in cycles that have ended, those that ended last first.
         async fn get_challenge_history(
             &self,
             request: tonic::Request<super::GetChallengeHistoryRequest>,
@@ -1397,6 +1444,51 @@ pub mod service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetRotationStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/service.Service/GetChallengeHistory" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetChallengeHistorySvc<T: Service>(pub Arc<T>);
+                    impl<
+                        T: Service,
+                    > tonic::server::UnaryService<super::GetChallengeHistoryRequest>
+                    for GetChallengeHistorySvc<T> {
+                        type Response = super::GetChallengeHistoryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetChallengeHistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Service>::get_challenge_history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetChallengeHistorySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -42,13 +42,13 @@ impl Page {
                 ));
             }
         };
-        let before = match token {
-            "" => None,
-            _ => {
-                let seconds = token.parse::<i64>();
-                let unknown = |_| ApiError::invalid("page_token", "is not one that this API gave out");
-                Some(Timestamp::from_seconds(seconds.map_err(unknown)?))
-            }
+        let before = if token.is_empty() {
+            None
+        } else {
+            let unknown = |_: std::num::ParseIntError| {
+                ApiError::invalid("page_token", "is not one that this API gave out")
+            };
+            Some(Timestamp::from_seconds(token.parse().map_err(unknown)?))
         };
         Ok(Self { size, before })
     }

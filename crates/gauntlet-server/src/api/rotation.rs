@@ -58,10 +58,10 @@ fn of_player(
     length_ms: i64,
     now: Timestamp,
 ) -> (Option<Span>, Option<Span>) {
-    let own = catalogue.goals_of(challenge).filter(
+    let mut own = catalogue.goals_of(challenge).filter(
         |(_, goal)| matches!(goal.cycles, Cycles::PerUser { length_ms: other } if other == length_ms),
     );
-    let end = own.filter_map(|(index, _)| view_goal(player, catalogue, index, now).expires_at).next();
+    let end = own.find_map(|(index, _)| view_goal(player, catalogue, index, now).expires_at);
     let span =
         |end: Timestamp| Span { start: end.plus_millis(-length_ms), end: Some(end), number: 0, open: true };
     (end.map(span), end.map(|end| span(end.plus_millis(length_ms))))

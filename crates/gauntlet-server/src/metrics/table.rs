@@ -333,6 +333,7 @@ pub(super) static GROUPS: [(&str, &[&Row]); 6] = [
             &GRANT_ATTEMPTS,
             &GRANTS_ENDED,
             &GRANTS_HELD_BACK,
+            &UNCLAIMED_GRANTED,
             &GRANT_DURATION,
             &GRANTS_PENDING,
             &GRANTS_OLDEST,

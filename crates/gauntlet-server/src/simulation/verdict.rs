@@ -23,14 +23,17 @@ use crate::{
 const STALE_MS: i64 = 590_000;
 
 /// Whether the worker still has to look after somebody, now or at the end of a cycle.
-pub(super) async fn somebody_is_due(world: &World, players: &[std::sync::Arc<Someone>]) -> bool {
-    let catalogue = world.catalogue().await;
+pub(super) async fn somebody_is_due(
+    world: &World,
+    catalogue: &Catalogue,
+    players: &[std::sync::Arc<Someone>],
+) -> bool {
     for someone in players {
         let key = PlayerKey { player: someone.name.clone(), namespace: NAMESPACE.into() };
         let load = Load { key, settled: true, receipts: false };
         let loaded = world.database.inner.load(&[load]).await.expect("memory answers").pop();
         let stored = loaded.and_then(|loaded| loaded.stored.expect("a readable document"));
-        if stored.is_some_and(|stored| due(&stored.player, &catalogue, 600_000).is_some()) {
+        if stored.is_some_and(|stored| due(&stored.player, catalogue, 600_000).is_some()) {
             return true;
         }
     }

@@ -101,7 +101,10 @@ pub(super) fn read(
     let rotation = own_rotation?.or_else(|| inherited.and_then(|challenge| challenge.rotation.clone()));
     let rotation = rotation.map(|rotation| rotation.in_zone(time_zone));
     if inherited.is_none_or(|challenge| challenge.rotation.is_some()) {
-        check_unclaimed(&fields, kind, rotation.as_ref(), report);
+        let keeps = unclaimed.is_some_and(|unclaimed| unclaimed != Unclaimed::Forfeit);
+        if keeps {
+            check_unclaimed(&fields, kind, rotation.as_ref(), report);
+        }
     }
     Some(GoalDefinition {
         id: id?,

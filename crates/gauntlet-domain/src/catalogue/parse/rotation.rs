@@ -119,8 +119,13 @@ fn read_on_expiry(entry: &Entry<'_>, report: &mut Report<'_>) -> Option<OnExpiry
 
 /// Reads what becomes of unclaimed rewards: a word, or an object with the length of a grace period.
 pub(super) fn read_unclaimed(entry: &Entry<'_>, report: &mut Report<'_>) -> Option<Unclaimed> {
-    if !matches!(entry.value, Value::Object(_)) {
-        return values::choice(entry, UNCLAIMED, report);
+    match entry.value {
+        Value::StringLit(_) => return values::choice(entry, UNCLAIMED, report),
+        Value::Object(_) => {}
+        _ => {
+            entry.reject(report, "allowed: forfeit, grant, or an object with grace");
+            return None;
+        }
     }
     let fields = Fields::open(*entry, &[GRACE], report)?;
     let seconds = fields.required(GRACE, report, values::seconds)?;

@@ -154,14 +154,19 @@ fn held() -> impl Strategy<Value = Vec<HeldTerms>> {
     let terms = (number(), number(), number());
     vec(terms, 0..4).prop_map(|mut all| {
         all.sort_unstable();
-        all.dedup_by_key(|(goal, ..)| *goal);
-        let terms = |(goal, version, cycle)| HeldTerms { goal: GoalNumber(goal), version, cycle };
+        all.dedup_by_key(|(goal, cycle, _)| (*goal, *cycle));
+        let terms = |(goal, cycle, version)| HeldTerms { goal: GoalNumber(goal), version, cycle };
         all.into_iter().map(terms).collect()
     })
 }
 
 fn player() -> impl Strategy<Value = Player> {
-    (head(), goals(), goals(), held(), option::of(number())).prop_map(|(head, live, settled, held, as_of)| {
+    let parts = (head(), goals(), goals(), held(), option::of(number()));
+    parts.prop_map(|(head, live, mut settled, held, as_of)| {
+        // What late events need is kept of live goals only.
+        for goal in &mut settled {
+            goal.late = None;
+        }
         let mut player = Player::from_parts(head, live, Some(settled));
         player.hold_terms(held);
         if let Some(version) = as_of {
