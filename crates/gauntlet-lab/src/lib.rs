@@ -10,7 +10,7 @@
 //! | [`Receiver`] | the lab's own reward platform, where grants are counted |
 //! | [`Identity`] | the mock header, or tokens that the lab signs and [publishes](KeyServer) the key for |
 //! | `collect` | the server's metrics and profiles, processes, PostgreSQL's statistics |
-//! | [`Report`] | everything that was found, and the verdict; JSON with a [schema], Markdown, HTML, JUnit |
+//! | [`Report`] | everything that was found, and the verdict; JSON with a [schema], Markdown, HTML, `JUnit` |
 //! | [`compare()`] | a run beside earlier ones |
 //!
 //! The lab knows the service only through its public protocols: it links neither the server nor

@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -130,7 +130,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let header = head.headers.get("idempotency-key");
     let idempotency = header.and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
-    let body = Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = Limited::new(body, MAX_BODY).collect().await.map(Collected::to_bytes).unwrap_or_default();
     let webhook = serde_json::from_slice::<Webhook>(&body).ok();
     let signed = key.is_none_or(|key| is_signed(&head.headers, &body, &key, wall_millis()));
     let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);

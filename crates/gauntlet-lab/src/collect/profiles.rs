@@ -203,6 +203,7 @@ fn fold(profile: &Profile) -> Option<ProfileFound> {
             .iter()
             .flat_map(|location| locations.get(location).map_or(&["?"][..], Vec::as_slice))
             .copied()
+            .filter(|name| !is_plumbing(name))
             .collect();
         let mut node = &mut root;
         node.value += value;
@@ -256,6 +257,14 @@ fn flatten(node: &Node<'_>, depth: usize, start: f64, total: f64, into: &mut Vec
         }
         at += share;
     }
+}
+
+/// What stands between the functions that somebody wrote: it would make a graph twice as high.
+fn is_plumbing(name: &str) -> bool {
+    const WHOLE: [&str; 4] = ["catch_unwind", "do_call", "__rust_try", "__rust_begin_short_backtrace"];
+    WHOLE.iter().any(|whole| name == *whole || name.ends_with(&format!("::{whole}")))
+        || name.contains("core::ops::function::FnOnce")
+        || name.contains("AssertUnwindSafe<")
 }
 
 /// A name without the hash that the compiler adds, and not longer than a line.

@@ -1,4 +1,4 @@
-//! The report for machines that know test results: JUnit's XML. A threshold, a condition of
+//! The report for machines that know test results: the XML of `JUnit`. A threshold, a condition of
 //! validity, a part of the ledger and a figure that may drift are a test each.
 
 use std::fmt::Write as _;

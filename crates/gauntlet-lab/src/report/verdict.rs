@@ -43,16 +43,16 @@ pub(super) fn judge(report: &Report) -> Verdict {
     let drifts = report.drift.fails && !rising.is_empty();
     let (exit, headline) = if !ledger.is_empty() {
         (Exit::Ledger, "the ledger is broken: the server did not keep what it had acknowledged")
+    } else if !report.complete {
+        (Exit::Invalid, "the run has not ended")
     } else if !invalid.is_empty() {
         (Exit::Invalid, "the run is invalid: it says nothing about the server")
     } else if !gates.is_empty() {
         (Exit::Threshold, "failed: a threshold does not hold")
     } else if drifts {
         (Exit::Threshold, "failed: what must not grow grows")
-    } else if report.complete {
-        (Exit::Pass, "passed")
     } else {
-        (Exit::Invalid, "the run has not ended")
+        (Exit::Pass, "passed")
     };
     let unsure = report.gates.iter().filter(|gate| gate.end == GateEnd::Inconclusive).count();
     let mut sentences: Vec<String> = ledger.into_iter().chain(invalid).chain(gates).chain(rising).collect();

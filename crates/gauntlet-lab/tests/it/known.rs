@@ -26,7 +26,7 @@ mix = [{{ share = 1, steps = [{{ call = "browse" }}] }}]
 }
 
 async fn browse(scenario: &str, faults: Faults) -> (Report, Stub) {
-    let stub = Stub::start(faults, None).await;
+    let stub = Stub::start(Faults { bare: true, ..faults }, None).await;
     let report = report(plan(parse_scenario(scenario).unwrap(), &stub, None)).await;
     (report, stub)
 }
@@ -123,7 +123,9 @@ async fn rising_latency_is_flagged_and_flat_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_can_be_told_to_fail_on_drift() {
-    let stub = Stub::start(Faults { growth: Duration::from_millis(15), ..Faults::default() }, None).await;
+    let stub =
+        Stub::start(Faults { bare: true, growth: Duration::from_millis(15), ..Faults::default() }, None)
+            .await;
     let plan = Plan { drift_fails: true, ..plan(parse_scenario(&arrivals(7, 50)).unwrap(), &stub, None) };
     let report = report(plan).await;
     assert!(matches!(report.verdict.code, 2 | 3), "a busy machine may make the run invalid, too");

@@ -42,6 +42,7 @@ use tonic::Status;
 
 /// What the stub does wrong.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault, and a stub has any of them")]
 pub(crate) struct Faults {
     /// Every claim is refused with 400 and no body, as it was in the run that the specification
     /// tells of.
@@ -52,6 +53,9 @@ pub(crate) struct Faults {
     pub(crate) lose: Vec<u32>,
     /// Grants are sent twice, each time with a key of its own.
     pub(crate) grant_twice: bool,
+    /// Browsing shows nothing: for runs whose latencies must be known, because a whole page is slow to
+    /// make in a debug build.
+    pub(crate) bare: bool,
     /// Every answer over HTTP takes so long.
     pub(crate) delay: Duration,
     /// And longer by this for each second since the first call.
@@ -201,7 +205,8 @@ impl Faults {
         let grown = self.delay + self.growth.mul_f64(since.as_secs_f64());
         let Some((span, length)) = self.stall else { return grown };
         let within = Duration::from_secs_f64(since.as_secs_f64() % span.as_secs_f64());
-        if within >= span - length { span - within } else { grown }
+        let left = span.saturating_sub(within);
+        if left <= length { left } else { grown }
     }
 
     /// How a call fails, if it does.
@@ -209,7 +214,7 @@ impl Faults {
         if number <= self.overloaded {
             return Some(Ok(refusal(429, "OVERLOADED")));
         }
-        if !self.seven_failures || number % 50 != 0 {
+        if !self.seven_failures || !number.is_multiple_of(50) {
             return None;
         }
         Some(match number / 50 % 6 {
@@ -228,6 +233,7 @@ impl State {
         let path = uri.path().trim_start_matches("/challenge/v1/challenges").to_owned();
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
+            [""] if self.faults.bare => (200, json!({ "challenges": [] })),
             [""] => (200, self.page(player)),
             ["initialize"] => self.initialize(player),
             [challenge, "goals", "batch-select"] => {
@@ -379,7 +385,7 @@ impl StatisticStatItemUpdatedService for Port {
     ) -> Result<tonic::Response<()>, Status> {
         let event = request.into_inner();
         let number = self.0.stats.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.0.faults.seven_failures && number % 50 == 0 {
+        if self.0.faults.seven_failures && number.is_multiple_of(50) {
             return Err(Status::unavailable(format!("replica {number} is away")));
         }
         if !self.0.faults.lose.contains(&number) {

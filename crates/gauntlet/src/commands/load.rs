@@ -161,7 +161,7 @@ async fn load(output: Output, args: RunArgs) -> Result<ExitCode, Failure> {
     let (plan, private) = plan(&args, scenario, &signing, &out, run).await?;
     let (stop, stopped) = watch::channel(false);
     let (tell, progress) = watch::channel(Progress::default());
-    let running = run_lab(plan, stopped, tell);
+    let running = Box::pin(run_lab(plan, stopped, tell));
     let result = show_while(output, running, progress, stop).await;
     if let Some(private) = private {
         private.end().await?;
