@@ -1,21 +1,32 @@
 //! Collectors: what is looked at beside the load. One that finds nothing says so.
 
+mod cgroup;
 mod metrics;
 mod postgres;
 mod process;
+mod profiles;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
 
 pub(crate) use process::own_cpu;
+pub use profiles::{Frame, ProfileFound, ProfilePlan, TopFunction};
 
-use crate::{driver::World, http::Http};
-use std::sync::{Arc, atomic::Ordering};
+use crate::{driver::World, http::Http, identity::Identity, tls::Authority};
 
 /// A figure over time: seconds since the start and values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Track {
     /// What.
     pub name: String,
@@ -26,7 +37,7 @@ pub struct Track {
 }
 
 /// A figure of the whole run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// What.
     pub name: String,
@@ -37,7 +48,7 @@ pub struct Figure {
 }
 
 /// A statement of the database, over the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// Its beginning.
     pub text: String,
@@ -52,7 +63,7 @@ pub struct Statement {
 }
 
 /// What one collector found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
 pub struct Collected {
     /// Its name.
     pub name: String,
@@ -75,12 +86,20 @@ pub struct Sources {
     pub ops: Option<String>,
     /// Processes by name and id.
     pub processes: Vec<(String, u32)>,
+    /// Control groups by name and folder.
+    pub cgroups: Vec<(String, PathBuf)>,
     /// PostgreSQL.
     pub postgres: Option<String>,
+    /// The database is the run's own, so what is missing for its statistics may be installed there.
+    pub postgres_is_own: bool,
+    /// Whether and when to take profiles from the operations port.
+    pub profiles: Option<ProfilePlan>,
 }
 
 /// What runs beside the load.
 pub(crate) struct Collectors {
+    cgroups: Vec<cgroup::Group>,
+    profiles: Profiles,
     metrics: Option<metrics::Metrics>,
     processes: Vec<process::Watched>,
     postgres: Option<postgres::Postgres>,
@@ -89,16 +108,23 @@ pub(crate) struct Collectors {
 
 impl Collectors {
     /// Looks for the first time.
-    pub(crate) async fn start(sources: &Sources) -> Self {
+    pub(crate) async fn start(sources: &Sources, authority: Option<&Authority>) -> Self {
+        let ops = |url: &String| Http::new(url, Identity::Mock, authority);
         let metrics = match &sources.ops {
-            Some(url) => Some(metrics::Metrics::start(Http::new(url)).await),
+            Some(url) => Some(metrics::Metrics::start(ops(url)).await),
             None => None,
         };
+        let profiles = Profiles {
+            plan: sources.profiles,
+            http: sources.ops.as_ref().and_then(|url| ops(url).ok()),
+            taking: JoinSet::new(),
+        };
+        let cgroups = sources.cgroups.iter().map(|(name, folder)| cgroup::Group::new(name, folder)).collect();
         let mut processes: Vec<_> =
             sources.processes.iter().map(|(name, pid)| process::Watched::new(name, *pid, true)).collect();
         processes.push(process::Watched::new("load generator", std::process::id(), true));
         let postgres = match &sources.postgres {
-            Some(url) => Some(postgres::Postgres::start(url).await),
+            Some(url) => Some(postgres::Postgres::start(url, sources.postgres_is_own).await),
             None => None,
         };
         let own = ["calls under way", "users in a session"].map(|name| Track {
@@ -106,7 +132,7 @@ impl Collectors {
             unit: String::new(),
             points: Vec::new(),
         });
-        Self { metrics, processes, postgres, own: own.to_vec() }
+        Self { cgroups, profiles, metrics, processes, postgres, own: own.to_vec() }
     }
 
     /// Looks again and again until the run ends.
@@ -122,6 +148,7 @@ impl Collectors {
             }
             let at = Duration::from_micros(world.since_origin(world.now()));
             self.look(&world, at.as_secs_f64()).await;
+            self.profiles.begin(at, length);
             if !middle && at >= length / 2 {
                 middle = true;
                 if let Some(postgres) = &mut self.postgres {
@@ -140,16 +167,19 @@ impl Collectors {
         for process in &mut self.processes {
             process.look(at);
         }
+        for group in &mut self.cgroups {
+            group.look(at);
+        }
         if let Some(metrics) = &mut self.metrics {
             metrics.look(at).await;
         }
         if let Some(postgres) = &mut self.postgres {
-            postgres.count_connections(at).await;
+            postgres.look_often(at).await;
         }
     }
 
     /// Looks for the last time and tells everything. `events`: how many were acknowledged.
-    pub(crate) async fn finish(mut self, at: f64, events: u64) -> Vec<Collected> {
+    pub(crate) async fn finish(mut self, at: f64, events: u64) -> (Vec<Collected>, Vec<ProfileFound>) {
         let mut all = Vec::new();
         let load = Collected {
             name: "load".to_owned(),
@@ -161,6 +191,9 @@ impl Collectors {
             process.look(at);
             all.push(process.finish());
         }
+        all.extend(std::mem::take(&mut self.cgroups).into_iter().map(cgroup::Group::finish));
+        let (taken, found) = self.profiles.finish().await;
+        all.push(taken);
         all.push(match self.metrics {
             Some(metrics) => metrics.finish(at).await,
             None => absent("server metrics", "no operations port is given (--ops)"),
@@ -169,7 +202,50 @@ impl Collectors {
             Some(postgres) => postgres.finish(events).await,
             None => absent("PostgreSQL", "no database is given (--postgres), or the store is SQLite"),
         });
-        all
+        (all, found)
+    }
+}
+
+/// Profiles that are asked for, and taken beside the load.
+struct Profiles {
+    plan: Option<ProfilePlan>,
+    http: Option<Http>,
+    taking: JoinSet<Vec<profiles::Taken>>,
+}
+
+impl Profiles {
+    /// Begins when it is time, once.
+    fn begin(&mut self, at: Duration, length: Duration) {
+        let due = self.plan.is_some_and(|plan| at >= plan.at.unwrap_or(length / 2));
+        if due
+            && self.taking.is_empty()
+            && let Some(http) = self.http.take()
+        {
+            let left = length.saturating_sub(at).as_secs_f64();
+            self.taking.spawn(profiles::take(http, at.as_secs_f64(), left));
+        }
+    }
+
+    /// Waits for what was begun, and says what is missing.
+    async fn finish(mut self) -> (Collected, Vec<ProfileFound>) {
+        if self.plan.is_none() {
+            return (absent("profiles", "nobody asked for them (--profiles)"), Vec::new());
+        }
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        match self.taking.join_next().await {
+            Some(Ok(taken)) => {
+                for (name, result) in taken {
+                    match result {
+                        Ok(profile) => found.push(profile),
+                        Err(problem) => problems.push(format!("{name}: {problem}")),
+                    }
+                }
+            }
+            Some(Err(lost)) => problems.push(lost.to_string()),
+            None => problems.push("no operations port is given (--ops), or the run ended before".to_owned()),
+        }
+        let missing = problems.join("; ");
+        (Collected { name: "profiles".to_owned(), missing, required: true, ..Collected::default() }, found)
     }
 }
 

@@ -3,6 +3,7 @@
 mod arrivals;
 mod calls;
 mod prepare;
+mod retry;
 mod users;
 
 use std::{
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) book: Book,
     /// Numbers of endpoints by name.
     pub(crate) endpoints: HashMap<String, usize>,
+    /// How often a call is repeated at most, as a client does that reads `docs/errors.md`.
+    pub(crate) retries: u32,
     /// Becomes true when no new call may begin.
     pub(crate) stop: watch::Receiver<bool>,
     /// Events sent.

@@ -7,25 +7,21 @@ use std::{
 
 use gauntlet_domain::Timestamp;
 use gauntlet_proto::{
-    iam::{
-        LoginDetails, UserLoggedIn,
-        user_authentication_user_logged_in_service_client::UserAuthenticationUserLoggedInServiceClient,
-    },
-    statistic::{
-        StatItem, StatItemUpdated,
-        statistic_stat_item_updated_service_client::StatisticStatItemUpdatedServiceClient,
-    },
+    iam::user_authentication_user_logged_in_service_client::UserAuthenticationUserLoggedInServiceClient,
+    platform::EventHead,
+    statistic::statistic_stat_item_updated_service_client::StatisticStatItemUpdatedServiceClient,
 };
 use tonic::{
     Request,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
 use crate::{
     Error,
     http::chain,
     outcome::{Cause, of_status},
+    tls::Authority,
 };
 
 /// Connections: on a single one, calls wait for each other.
@@ -60,7 +56,12 @@ impl Events {
     ///
     /// # Errors
     /// [`Error::Address`] and [`Error::Unreachable`].
-    pub(crate) async fn connect(url: &str, namespace: &str, token: Option<&str>) -> Result<Self, Error> {
+    pub(crate) async fn connect(
+        url: &str,
+        namespace: &str,
+        token: Option<&str>,
+        authority: Option<&Authority>,
+    ) -> Result<Self, Error> {
         let wrong = |problem: String| Error::Address { url: url.to_owned(), problem };
         let token = match token {
             Some(token) => {
@@ -73,6 +74,14 @@ impl Events {
             None => None,
         };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(chain(&error)))?;
+        let endpoint = match authority {
+            _ if !url.starts_with("https://") => endpoint,
+            None => return Err(wrong("https needs an authority to trust (--ca)".to_owned())),
+            Some(authority) => {
+                let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority.pem()));
+                endpoint.tls_config(tls).map_err(|error| wrong(chain(&error)))?
+            }
+        };
         let endpoint = endpoint.connect_timeout(Duration::from_secs(5)).timeout(ANSWER).tcp_nodelay(true);
         let mut channels = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
@@ -100,44 +109,20 @@ impl Events {
 
     /// Sends one event; `Ok`: it was acknowledged.
     pub(crate) async fn send(&self, event: Sent<'_>) -> Result<(), Cause> {
-        let (id, user_id) = (event.id.to_owned(), event.player.to_owned());
-        let namespace = self.namespace.clone();
-        let timestamp = with_millis(event.at);
+        let head = EventHead {
+            id: event.id.to_owned(),
+            namespace: self.namespace.clone(),
+            user_id: event.player.to_owned(),
+            timestamp: with_millis(event.at),
+        };
         let answer = match event.stat {
             None => {
-                let message = UserLoggedIn {
-                    payload: Some(LoginDetails {}),
-                    id,
-                    version: 1,
-                    name: "userLoggedIn".to_owned(),
-                    namespace,
-                    timestamp,
-                    user_id,
-                    ..UserLoggedIn::default()
-                };
                 let mut client = UserAuthenticationUserLoggedInServiceClient::new(self.channel());
-                client.on_message(self.request(message)).await
+                client.on_message(self.request(head.login())).await
             }
             Some((code, value)) => {
-                let item = StatItem {
-                    namespace: namespace.clone(),
-                    stat_code: code.to_owned(),
-                    user_id: user_id.clone(),
-                    latest_value: f64::from(value),
-                    inc: 0.0,
-                };
-                let message = StatItemUpdated {
-                    payload: Some(item),
-                    id,
-                    version: 1,
-                    name: "statItemUpdated".to_owned(),
-                    namespace,
-                    timestamp,
-                    user_id,
-                    ..StatItemUpdated::default()
-                };
                 let mut client = StatisticStatItemUpdatedServiceClient::new(self.channel());
-                client.on_message(self.request(message)).await
+                client.on_message(self.request(head.stat(code, f64::from(value), 0.0))).await
             }
         };
         answer.map(|_empty| ()).map_err(|status| of_status(&status))

@@ -10,11 +10,20 @@ use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 
 use crate::{
     Error,
+    identity::Identity,
     outcome::{Cause, of_transport},
+    tls::Authority,
 };
 
 /// How long a connection may take to be made.
@@ -27,42 +36,78 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
+    /// Seconds after which to ask again, if the server says so.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// Connections to one server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Http(Arc<Pool>);
 
-#[derive(Debug)]
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("authority", &self.0.authority).finish_non_exhaustive()
+    }
+}
+
 struct Pool {
     authority: String,
     base: String,
+    identity: Identity,
+    /// For `https://`.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     /// Drives the connections; they end with it.
     drivers: Mutex<JoinSet<()>>,
 }
 
-/// Splits `http://host:port/path` into authority and path.
+/// The parts of `http://host:port/path`.
+struct Address {
+    tls: bool,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+/// Splits an address.
 ///
 /// # Errors
-/// [`Error::Address`] for anything else; TLS is not spoken.
-pub(crate) fn split_url(url: &str) -> Result<(String, String), Error> {
+/// [`Error::Address`] for what is none.
+fn split(url: &str) -> Result<Address, Error> {
     let wrong = |problem: &str| Error::Address { url: url.to_owned(), problem: problem.to_owned() };
     let parsed: http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
-    if parsed.scheme_str() != Some("http") {
-        return Err(wrong("it has to begin with http://; the lab speaks no TLS"));
-    }
+    let tls = match parsed.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(wrong("it has to begin with http:// or https://")),
+    };
     let authority = parsed.authority().ok_or_else(|| wrong("it names no host"))?;
-    let port = parsed.port_u16().unwrap_or(80);
-    Ok((format!("{}:{port}", authority.host()), parsed.path().trim_end_matches('/').to_owned()))
+    let port = parsed.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let path = parsed.path().trim_end_matches('/').to_owned();
+    Ok(Address { tls, host: authority.host().to_owned(), port, path })
 }
 
 impl Http {
     /// Connections to the server at this URL, with a base path; none is made yet.
-    pub(crate) fn new(url: &str) -> Result<Self, Error> {
-        let (authority, base) = split_url(url)?;
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an address that cannot be used, and for `https://` without an
+    /// authority to trust.
+    pub(crate) fn new(url: &str, identity: Identity, authority: Option<&Authority>) -> Result<Self, Error> {
+        let Address { tls, host, port, path } = split(url)?;
+        let wrong = |problem: String| Error::Address { url: url.to_owned(), problem };
+        let tls = match authority {
+            _ if !tls => None,
+            None => return Err(wrong("https needs an authority to trust (--ca)".to_owned())),
+            Some(authority) => {
+                let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let name = ServerName::try_from(name).map_err(|error| wrong(error.to_string()))?;
+                Some((TlsConnector::from(authority.client()), name))
+            }
+        };
         let (idle, drivers) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Pool { authority, base, idle, drivers })))
+        let authority = format!("{host}:{port}");
+        Ok(Self(Arc::new(Pool { authority, base: path, identity, tls, idle, drivers })))
     }
 
     /// Calls as a player. An answer with any status is `Ok`.
@@ -76,7 +121,10 @@ impl Http {
         let uri = format!("{}{path}", self.0.base);
         let mut request = Request::builder().method(method).uri(uri).header(header::HOST, &self.0.authority);
         if !player.is_empty() {
-            request = request.header("x-mock-user-id", player);
+            let header = self.0.identity.header(player);
+            let (name, value) =
+                header.ok_or_else(|| of_transport("request not made", "no token could be signed", false))?;
+            request = request.header(name, value);
         }
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -88,8 +136,10 @@ impl Http {
         let exchange = async {
             let response = sender.send_request(request).await?;
             let status = response.status().as_u16();
+            let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = header.and_then(|text| text.trim().parse().ok());
             let body = response.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>(Reply { status, body })
+            Ok::<_, hyper::Error>(Reply { status, body, retry_after })
         };
         match timeout(ANSWER, exchange).await {
             Ok(Ok(reply)) => {
@@ -121,6 +171,18 @@ impl Http {
             Ok(Err(error)) => return Err(of_transport("no connection", &error.kind().to_string(), false)),
             Err(_late) => return Err(of_transport("no connection", &format!("none in {CONNECT:?}"), false)),
         };
+        let Some((connector, name)) = &self.0.tls else { return self.handshake(stream).await };
+        match timeout(CONNECT, connector.connect(name.clone(), stream)).await {
+            Ok(Ok(stream)) => self.handshake(stream).await,
+            Ok(Err(error)) => Err(of_transport("no connection", &format!("TLS: {}", chain(&error)), false)),
+            Err(_late) => Err(of_transport("no connection", &format!("no TLS in {CONNECT:?}"), false)),
+        }
+    }
+
+    async fn handshake<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, Cause>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| of_transport("no connection", &chain(&error), false))?;

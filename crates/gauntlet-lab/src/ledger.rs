@@ -11,6 +11,7 @@ mod replay;
 use std::collections::{BTreeSet, HashMap};
 
 use gauntlet_domain::{Catalogue, GoalNumber, Timestamp, catalogue::Definition};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use grants::GrantsFound;
@@ -25,7 +26,7 @@ use crate::book::Closed;
 const EXAMPLES: usize = 10;
 
 /// A goal that is not what it must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Whose.
     pub player: String,
@@ -40,7 +41,7 @@ pub struct Difference {
 }
 
 /// What became of the goals of all players.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 pub struct StatesFound {
     /// Why it was not looked at; empty: it was.
     pub not_checked: String,

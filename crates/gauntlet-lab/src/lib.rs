@@ -8,8 +8,9 @@
 //! | `recorder` | histograms, steps of time, failures by reason; bounded memory |
 //! | `book`, `ledger` | what was acknowledged, and whether the server kept it |
 //! | [`Receiver`] | the lab's own reward platform, where grants are counted |
-//! | `collect` | the server's metrics, processes, PostgreSQL's statistics |
-//! | [`Report`] | everything that was found, and the verdict; JSON, Markdown, HTML |
+//! | [`Identity`] | the mock header, or tokens that the lab signs and [publishes](KeyServer) the key for |
+//! | `collect` | the server's metrics and profiles, processes, PostgreSQL's statistics |
+//! | [`Report`] | everything that was found, and the verdict; JSON with a [schema], Markdown, HTML, `JUnit` |
 //! | [`compare()`] | a run beside earlier ones |
 //!
 //! The lab knows the service only through its public protocols: it links neither the server nor
@@ -23,28 +24,37 @@ mod compare;
 mod driver;
 mod events;
 mod http;
+mod identity;
 mod ledger;
+mod listen;
 mod outcome;
 mod receiver;
 mod recorder;
 mod report;
 mod run;
 mod scenario;
+mod tls;
 mod units;
 
 use std::net::SocketAddr;
 
-pub use collect::Sources;
+pub use collect::{
+    Collected, Figure, Frame, ProfileFound, ProfilePlan, Sources, Statement, TopFunction, Track,
+};
 pub use compare::{Comparison, Row, Verdict as Compared, compare};
+pub use identity::{Algorithm, Identity, KeyServer, Tokens};
 pub use ledger::{Difference, GrantsFound, StatesFound};
 pub use outcome::Example;
 pub use receiver::Receiver;
-pub use report::{Exit, GateEnd, Report, VERSION, html, markdown};
+pub use report::{
+    Drift, DriftEnd, DriftFound, Exit, GateEnd, Report, VERSION, html, junit, markdown, schema, summary,
+};
 pub use run::{Plan, Progress, run};
 pub use scenario::{
-    Action, Arrivals, BUILT_IN, BuiltIn, Call, Measure, Players, Prepare, Rate, Scenario, ScenarioError,
-    Step, Threshold, Users, find_built_in, parse_scenario,
+    Action, Arrivals, BUILT_IN, BuiltIn, Call, Measure, Offer, Players, Prepare, Rate, Scenario,
+    ScenarioError, Step, Threshold, Users, find_built_in, parse_scenario,
 };
+pub use tls::Authority;
 pub use units::parse_duration;
 
 /// Why a run could not be made. What fails within a run is no error but part of its report.
@@ -74,9 +84,18 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// No key could be made for tokens: the system has no randomness.
+    #[error("no key can be made for tokens: the system has no randomness")]
+    Key,
+    /// The secret of webhooks is none.
+    #[error("the secret of webhooks has to be whsec_ and base64")]
+    Secret,
     /// The scenario sends events, and nobody said where to.
     #[error("the scenario sends events, and no address for them is given")]
     NoEvents,
+    /// The server does not take the lab's tokens.
+    #[error("the server does not take the lab's tokens: {0}")]
+    SignIn(String),
     /// The players could not be prepared.
     #[error("a player could not be prepared: {0}")]
     Prepare(String),

@@ -1,5 +1,6 @@
 //! How a call ended: the class of the transport and the reason that the server gave.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a call ended.
@@ -27,10 +28,12 @@ pub(crate) struct Cause {
     pub(crate) status: u16,
     /// Whether the call may have been carried out all the same.
     pub(crate) doubtful: bool,
+    /// Seconds after which to ask again, if the server says so.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// A call that did not do what it was made for, to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     /// `GET`, `POST`, or `gRPC`.
     pub method: String,
@@ -64,7 +67,7 @@ pub(crate) fn of_http(status: u16, body: &[u8]) -> Cause {
     };
     // Without a reason of the contract only a plain refusal is known not to have been carried out.
     let doubtful = if named { DOUBTFUL.contains(&reason.as_str()) } else { status >= 500 };
-    Cause { class: format!("HTTP {status}"), reason, head: head(body), status, doubtful }
+    Cause { class: format!("HTTP {status}"), reason, head: head(body), status, doubtful, retry_after: None }
 }
 
 /// The cause that a gRPC status tells.
@@ -80,19 +83,28 @@ pub(crate) fn of_status(status: &tonic::Status) -> Cause {
     };
     let number = u16::try_from(i32::from(status.code())).unwrap_or_default();
     let head = status.message().chars().take(HEAD).collect();
-    Cause { class: format!("gRPC {code}"), reason, head, status: number, doubtful }
+    let retry_after = status.metadata().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|text| text.trim().parse().ok());
+    Cause { class: format!("gRPC {code}"), reason, head, status: number, doubtful, retry_after }
 }
 
 /// The cause of a call without an answer. `sent`: the request may have reached the server.
 pub(crate) fn of_transport(class: &str, detail: &str, sent: bool) -> Cause {
     let head: String = detail.chars().take(HEAD).collect();
-    Cause { class: class.to_owned(), reason: normal(detail), head, status: 0, doubtful: sent }
+    Cause {
+        class: class.to_owned(),
+        reason: normal(detail),
+        head,
+        status: 0,
+        doubtful: sent,
+        retry_after: None,
+    }
 }
 
 /// The cause of an answer that says yes and makes no sense.
 pub(crate) fn of_nonsense(status: u16, what: &str, body: &[u8]) -> Cause {
     let class = format!("HTTP {status}, wrong content");
-    Cause { class, reason: what.to_owned(), head: head(body), status, doubtful: true }
+    Cause { class, reason: what.to_owned(), head: head(body), status, doubtful: true, retry_after: None }
 }
 
 fn head(body: &[u8]) -> String {

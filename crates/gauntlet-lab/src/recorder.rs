@@ -1,11 +1,13 @@
 //! Counts and latencies of a run in bounded memory: histograms, never lists.
 
 mod buckets;
+mod retries;
 mod series;
 
 use hdrhistogram::Histogram;
 
 pub(crate) use buckets::{Bucket, Buckets};
+pub(crate) use retries::Retries;
 pub(crate) use series::Series;
 
 use crate::outcome::{Example, Outcome};
@@ -112,6 +114,8 @@ pub(crate) struct Recorder {
     pub(crate) lag: Histogram<u32>,
     /// Counts.
     pub(crate) counts: Counts,
+    /// Tries that were followed by another one.
+    pub(crate) retries: Retries,
 }
 
 impl Recorder {
@@ -130,6 +134,7 @@ impl Recorder {
             series: Series::new(endpoints.len(), window),
             lag: histogram(),
             counts: Counts::default(),
+            retries: Retries::default(),
         }
     }
 

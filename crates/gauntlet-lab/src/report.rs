@@ -3,30 +3,39 @@
 
 mod causes;
 mod chart;
+mod drift;
 pub mod html;
+mod junit;
 mod make;
 pub mod markdown;
 mod quantiles;
+mod schema;
+mod summary;
 mod validity;
 mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use drift::{Drift, DriftEnd, DriftFound};
+pub use junit::junit;
 pub(crate) use make::{Found, make};
+pub use schema::schema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use summary::summary;
 pub use verdict::Exit;
 
 use crate::{
-    collect::Collected,
+    collect::{Collected, ProfileFound},
     ledger::{GrantsFound, StatesFound},
     outcome::Example,
 };
 
 /// The version of the form; a reader refuses others.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything that a run has found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
@@ -48,6 +57,8 @@ pub struct Report {
     pub failed: u64,
     /// Those of them for which there is no cause.
     pub unexplained: u64,
+    /// Tries that were followed by another one; neither calls of their own nor failures.
+    pub retries: Vec<RetriedFound>,
     /// By endpoint.
     pub endpoints: Vec<EndpointFound>,
     /// Goals beside what was acknowledged.
@@ -56,8 +67,12 @@ pub struct Report {
     pub grants: GrantsFound,
     /// Over time.
     pub series: SeriesFound,
+    /// What grows while the load does not.
+    pub drift: Drift,
     /// What was looked at beside the load.
     pub collected: Vec<Collected>,
+    /// Where the server's processor time and memory are, if that was asked for.
+    pub profiles: Vec<ProfileFound>,
     /// The machine of the lab.
     pub environment: BTreeMap<String, String>,
     /// How server and run were set up.
@@ -65,7 +80,7 @@ pub struct Report {
 }
 
 /// How the program ends, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The exit code.
     pub code: u8,
@@ -76,7 +91,7 @@ pub struct Verdict {
 }
 
 /// What was run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioRun {
     /// Its name.
     pub name: String,
@@ -103,7 +118,7 @@ pub struct ScenarioRun {
 }
 
 /// A figure of the scenario beside what was done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "a line of a table that is called so")]
 pub struct Offered {
     /// What.
@@ -117,7 +132,7 @@ pub struct Offered {
 }
 
 /// One condition for the run to say anything.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// What.
     pub name: String,
@@ -134,7 +149,7 @@ pub struct Check {
 }
 
 /// What became of a threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GateEnd {
     /// The whole interval is below the limit.
@@ -148,7 +163,7 @@ pub enum GateEnd {
 }
 
 /// A threshold and what was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
     /// An endpoint, `events` or `all`.
     pub of: String,
@@ -169,7 +184,7 @@ pub struct Gate {
 }
 
 /// What failed alike, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CauseFound {
     /// One sentence.
     pub sentence: String,
@@ -193,8 +208,23 @@ pub struct CauseFound {
     pub examples: Vec<Example>,
 }
 
+/// Tries of one endpoint that ended alike and were followed by another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetriedFound {
+    /// Which endpoint.
+    pub endpoint: String,
+    /// How it looked on the wire.
+    pub class: String,
+    /// What the server said.
+    pub reason: String,
+    /// How many tries.
+    pub tries: u64,
+    /// How many of them belong to calls that came to a good end.
+    pub recovered: u64,
+}
+
 /// One endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointFound {
     /// Its name.
     pub name: String,
@@ -211,7 +241,7 @@ pub struct EndpointFound {
 }
 
 /// Latencies of calls that ended alike, in milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latencies {
     /// How many.
     pub count: u64,
@@ -228,7 +258,7 @@ pub struct Latencies {
 }
 
 /// A percentile.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantile {
     /// Which, 0 to 100.
     pub percent: f64,
@@ -243,7 +273,7 @@ pub struct Quantile {
 }
 
 /// Over time; all lists are of one length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
 pub struct SeriesFound {
     /// Length of a step in seconds.
     pub step_seconds: f64,
@@ -258,7 +288,7 @@ pub struct SeriesFound {
 }
 
 /// One endpoint over time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointSeries {
     /// Its name.
     pub name: String,
@@ -273,7 +303,7 @@ pub struct EndpointSeries {
 }
 
 /// The failures of one cause over time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureSeries {
     /// The cause.
     pub name: String,

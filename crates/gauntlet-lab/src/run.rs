@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http::Method;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::{
@@ -17,15 +19,22 @@ use crate::{
     driver::{self, World},
     events::Events,
     http::Http,
+    identity::Identity,
     ledger::{self, GrantsFound, StatesFound},
+    outcome::of_http,
     recorder::Recorder,
     report::{self, Found},
+    tls::Authority,
 };
 
 /// How often a partial report is written.
 const PARTIAL: Duration = Duration::from_secs(10);
-/// Steps of the series of a long run; a step is a second at least.
+/// How long the server may take to fetch the key of the lab's tokens.
+const SIGN_IN: Duration = Duration::from_secs(30);
+/// Steps of the series of a long run.
 const STEPS: u64 = 180;
+/// Shortest step of the series, in microseconds: in shorter ones too little happens.
+const SHORTEST: u64 = 250_000;
 
 /// What to run, and against what.
 #[derive(Debug)]
@@ -55,8 +64,42 @@ pub struct Plan {
     pub run: u64,
     /// Where the report goes every ten seconds while the run lasts; `None`: nowhere.
     pub partial: Option<PathBuf>,
-    /// How the server was set up, for the report.
+    /// How players prove who they are.
+    pub identity: Identity,
+    /// For `https://`: whom to trust.
+    pub authority: Option<Authority>,
+    /// How often a call is repeated at most, as a client does that reads `docs/errors.md`.
+    pub retries: u32,
+    /// Whether a figure that grows fails the run.
+    pub drift_fails: bool,
+    /// How server and run were set up, for the report.
     pub configuration: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// The run of a scenario against a server, with nothing else asked for.
+    #[must_use]
+    pub fn new(scenario: Scenario, target: String) -> Self {
+        Self {
+            scenario,
+            speed: 1.0,
+            target,
+            events: None,
+            namespace: "gauntlet".to_owned(),
+            token: None,
+            catalogue: None,
+            receiver: None,
+            sources: Sources::default(),
+            seed: 1,
+            run: 1,
+            partial: None,
+            identity: Identity::Mock,
+            authority: None,
+            retries: 0,
+            drift_fails: false,
+            configuration: BTreeMap::new(),
+        }
+    }
 }
 
 /// How far a run is.
@@ -98,6 +141,9 @@ pub async fn run(
     let catalogue = plan.catalogue.as_deref().map(read_catalogue).transpose()?;
     let (end, ended) = watch::channel(false);
     let world = Arc::new(world(&plan, &scenario, ended).await?);
+    if matches!(plan.identity, Identity::Tokens(_)) {
+        until_signed_in(&world).await?;
+    }
     let started_at = wall_millis();
 
     let to_prepare = match scenario.players.prepare {
@@ -115,7 +161,7 @@ pub async fn run(
     let book = world.book.close();
     let (states, grants) = close(&plan, catalogue, &world, &book).await?;
     let acknowledged = states.events_acknowledged;
-    let collected = load.collectors.finish(load.seconds, acknowledged).await;
+    let (collected, profiles) = load.collectors.finish(load.seconds, acknowledged).await;
     let recorder = world.recorder();
     let found = Found {
         plan: &plan,
@@ -131,6 +177,7 @@ pub async fn run(
         states,
         grants,
         collected,
+        profiles,
     };
     Ok(report::make(found))
 }
@@ -144,27 +191,50 @@ fn read_catalogue(text: &str) -> Result<gauntlet_domain::Catalogue, Error> {
 async fn world(plan: &Plan, scenario: &Scenario, stop: watch::Receiver<bool>) -> Result<World, Error> {
     let sends = scenario.actions().any(|action| action.call.is_event()) || scenario.players.events_each > 0;
     let events = match &plan.events {
-        Some(url) if sends => Some(Events::connect(url, &plan.namespace, plan.token.as_deref()).await?),
+        Some(url) if sends => {
+            let (token, authority) = (plan.token.as_deref(), plan.authority.as_ref());
+            Some(Events::connect(url, &plan.namespace, token, authority).await?)
+        }
         None if sends => return Err(Error::NoEvents),
         _ => None,
     };
     let endpoints = driver::endpoints(scenario);
     let length = u64::try_from(scenario.duration.as_micros()).unwrap_or(u64::MAX);
-    let recorder = Recorder::new(&endpoints, (length / STEPS).max(1_000_000));
+    let recorder = Recorder::new(&endpoints, (length / STEPS).max(SHORTEST));
     let names = endpoints.into_iter().enumerate().map(|(at, (name, _))| (name, at));
     Ok(World {
         clock: RunClock::start(),
         origin: 0.into(),
-        http: Http::new(&plan.target)?,
+        http: Http::new(&plan.target, plan.identity.clone(), plan.authority.as_ref())?,
         events,
         recorder: Mutex::new(recorder),
         book: Book::new(&format!("lab-{:08x}", plan.run & 0xffff_ffff), scenario.players.count),
         endpoints: names.collect(),
+        retries: plan.retries,
         stop,
         event_number: 0.into(),
         in_flight: 0.into(),
         active_users: 0.into(),
     })
+}
+
+/// Waits until the server takes tokens of the lab: it may have to fetch their key first.
+async fn until_signed_in(world: &World) -> Result<(), Error> {
+    let player = world.book.player(0);
+    let started = Instant::now();
+    loop {
+        let answer =
+            world.http.call(Method::GET, "/v1/challenges?active_only=true", &player, Bytes::new()).await;
+        let problem = match answer {
+            Ok(reply) if reply.status == 200 => return Ok(()),
+            Ok(reply) => of_http(reply.status, &reply.body),
+            Err(cause) => cause,
+        };
+        if started.elapsed() > SIGN_IN {
+            return Err(Error::SignIn(format!("{}: {}: {}", problem.class, problem.reason, problem.head)));
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// Ends the run when its user asks for it.
@@ -191,7 +261,7 @@ impl Load {
         end: &watch::Sender<bool>,
         progress: &watch::Sender<Progress>,
     ) -> Self {
-        let collectors = Collectors::start(&plan.sources).await;
+        let collectors = Collectors::start(&plan.sources, plan.authority.as_ref()).await;
         let clock = RunClock::start();
         world.origin.store(world.now(), Ordering::Relaxed);
         let (start, length) = (clock.zero(), scenario.duration);
@@ -222,7 +292,7 @@ impl Load {
         let collectors = match watching.join_next().await {
             Some(Ok(collectors)) => collectors,
             // It died with what it had collected; the report says that all of it is missing.
-            _ => Collectors::start(&plan.sources).await,
+            _ => Collectors::start(&plan.sources, plan.authority.as_ref()).await,
         };
         Self { seconds, early, cpu, clock_step: clock.step(), collectors }
     }
@@ -290,18 +360,14 @@ struct PartialPlan {
 
 impl PartialPlan {
     fn of(plan: &Plan, scenario: &Arc<Scenario>) -> Self {
+        // Neither its secrets nor what listens and looks: a report needs none of them.
         let copy = Plan {
-            scenario: plan.scenario.clone(),
-            target: plan.target.clone(),
-            events: plan.events.clone(),
-            namespace: plan.namespace.clone(),
+            speed: plan.speed,
+            seed: plan.seed,
+            run: plan.run,
+            drift_fails: plan.drift_fails,
             configuration: plan.configuration.clone(),
-            token: None,
-            catalogue: None,
-            receiver: None,
-            sources: Sources::default(),
-            partial: None,
-            ..*plan
+            ..Plan::new(plan.scenario.clone(), plan.target.clone())
         };
         Self { plan: copy, scenario: Arc::clone(scenario), started_at: wall_millis() }
     }
@@ -326,6 +392,7 @@ async fn write_partial(path: PathBuf, world: Arc<World>, of: PartialPlan) {
             states: StatesFound { not_checked: not_yet.clone(), ..StatesFound::default() },
             grants: GrantsFound { not_checked: not_yet, ..GrantsFound::default() },
             collected: Vec::new(),
+            profiles: Vec::new(),
         });
         // A disk that is full now is told when the whole report is written.
         let _later = write_whole(&path, &report);
@@ -364,10 +431,7 @@ async fn close(
         },
     };
     let grants = match &plan.receiver {
-        Some(receiver) => {
-            let (grants, unreadable) = receiver.handed_out();
-            ledger::compare_grants(book, &grants, unreadable)
-        }
+        Some(receiver) => ledger::compare_grants(book, &receiver.arrived()),
         None => GrantsFound {
             not_checked: "the server does not post its grants to the lab (--receiver)".to_owned(),
             ..GrantsFound::default()

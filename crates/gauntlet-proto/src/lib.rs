@@ -17,6 +17,7 @@
 //! left out of the platform's messages and skipped when they arrive.
 
 mod json;
+pub mod platform;
 
 // The generated modules stand as deep as their packages, because generated code refers to other
 // packages by relative paths. `include!` and not `#[path]`: rustfmt must not touch them.

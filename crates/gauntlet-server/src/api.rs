@@ -92,7 +92,10 @@ impl Api {
     /// `CATALOGUE_FAULTY` with the first faults; a store that does not answer.
     pub async fn reload_catalogue(&self) -> Result<proto::CatalogueStatus, ApiError> {
         let Some(keeper) = &self.keeper else {
-            return Err(ApiError::new(Reason::CatalogueFaulty, "this server was given its catalogue for good"));
+            return Err(ApiError::new(
+                Reason::CatalogueFaulty,
+                "this server was given its catalogue for good",
+            ));
         };
         let standing = keeper.reload().await.map_err(|error| self.not_reloaded(&error))?;
         Ok(messages::catalogue_status(standing))
@@ -113,9 +116,9 @@ impl Api {
                     .with("faults", lines.join("\n"))
             }
             ReloadError::Store(error) => self.core.failed(error),
-            ReloadError::Version(_) => faulty(
-                "a version of the catalogue cannot be loaded by this server; the log says why".into(),
-            ),
+            ReloadError::Version(_) => {
+                faulty("a version of the catalogue cannot be loaded by this server; the log says why".into())
+            }
         }
     }
 
@@ -144,10 +147,7 @@ impl Api {
     ///
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
-    pub async fn initialize(
-        &self,
-        caller: &Caller,
-    ) -> Result<(proto::InitializeResponse, u32), ApiError> {
+    pub async fn initialize(&self, caller: &Caller) -> Result<(proto::InitializeResponse, u32), ApiError> {
         let (reply, catalogue) = self.begin(caller).await?;
         Ok((messages::initialized(&catalogue, reply), catalogue.version()))
     }

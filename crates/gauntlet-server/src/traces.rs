@@ -222,6 +222,11 @@ pub(crate) async fn within<F: Future>(here: Option<Here>, work: F) -> F::Output 
     HERE.scope(here, work).await
 }
 
+/// The same for work that does not wait.
+pub(crate) fn inside<T>(here: Option<Here>, work: impl FnOnce() -> T) -> T {
+    HERE.sync_scope(here, work)
+}
+
 /// Begins a span of the current work, if that is sampled. `describe` is asked only then.
 pub(crate) fn open(describe: impl Fn() -> SpanBuilder) -> Open {
     let open = HERE.try_with(|here| here.as_ref().map(|here| here.open(describe)));

@@ -55,13 +55,13 @@ pub struct PgOptions {
 }
 
 impl PgOptions {
-    /// The defaults: 10 connections, 2 s to wait for one and to open one, 5 s for a
+    /// The defaults: 4 connections, 2 s to wait for one and to open one, 5 s for a
     /// statement, no log of slow ones.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            max_connections: 10,
+            max_connections: 4,
             wait: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             statement: Duration::from_secs(5),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use load::{LoadArgs, LoadCommand, RunArgs};
+pub(crate) use load::{LoadArgs, LoadCommand, RunArgs, SignIn};
 
 use crate::settings::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
 
@@ -89,6 +89,10 @@ pub(crate) struct ServeArgs {
     #[cfg(any(debug_assertions, feature = "crash-points"))]
     #[arg(long, value_name = "NAME[:COUNT]", hide = true)]
     pub(crate) crash_at: Option<String>,
+    /// Stop when standard input ends: for a parent that must not leave the service behind, however
+    /// the parent ends.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_ends: bool,
 }
 
 /// `gauntlet migrate`.

@@ -1,8 +1,6 @@
 //! The words that catalogue files use for the values of the definition.
 
-use super::definition::{
-    ChangePolicy, EventSource, Operator, ProgressMode, RewardKind, Unclaimed, Weekday,
-};
+use super::definition::{ChangePolicy, EventSource, Operator, ProgressMode, RewardKind, Unclaimed, Weekday};
 
 /// The words of one field, in the order in which messages list them.
 pub(super) type Names<T> = [(&'static str, T)];

@@ -183,8 +183,7 @@ fn get_held(cursor: &mut Cursor<'_>) -> Result<Vec<HeldTerms>> {
     let mut near = 0_u32;
     for at in 0..count {
         near = near.wrapping_add(cursor.narrow()?);
-        let terms =
-            HeldTerms { goal: GoalNumber(near), version: cursor.narrow()?, cycle: cursor.narrow()? };
+        let terms = HeldTerms { goal: GoalNumber(near), version: cursor.narrow()?, cycle: cursor.narrow()? };
         if at > 0 && held[at - 1].place() >= terms.place() {
             return Err(cursor.corrupt("held terms out of order"));
         }

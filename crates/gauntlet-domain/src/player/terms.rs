@@ -180,8 +180,7 @@ impl Player {
             // A goal that has left may come back.
             let differ = catalogue.find_number(terms.goal).is_none()
                 || !catalogue.has_terms_of_today(terms.goal, terms.version);
-            let waits =
-                self.head.kept.iter().any(|kept| (kept.goal, kept.cycle.number) == terms.place());
+            let waits = self.head.kept.iter().any(|kept| (kept.goal, kept.cycle.number) == terms.place());
             let counts = find(&self.live, terms.goal)
                 .is_some_and(|goal| terms.keeps(goal) || terms.are_late(goal, catalogue, oldest));
             differ && (waits || counts)

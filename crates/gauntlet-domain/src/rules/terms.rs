@@ -11,11 +11,7 @@ use crate::{
 };
 
 /// Brings the document up to the catalogue of the operation. Answers whether that has changed it.
-pub(super) fn follow_catalogue(
-    player: &mut Player,
-    context: &Context<'_>,
-    effects: &mut Effects,
-) -> bool {
+pub(super) fn follow_catalogue(player: &mut Player, context: &Context<'_>, effects: &mut Effects) -> bool {
     let before = player.head.catalogue_version;
     let completed = follow(player, context.catalogue);
     journal(player, effects, context.now, JournalKind::Completed, completed);
@@ -77,9 +73,9 @@ fn follow(player: &mut Player, catalogue: &Catalogue) -> Vec<(GoalNumber, CycleM
     }
     if concerned {
         let there = |goal| catalogue.find_number(goal).is_some();
-        let old = held.into_iter().filter(|((goal, _), version)| {
-            !there(*goal) || !catalogue.has_terms_of_today(*goal, *version)
-        });
+        let old = held
+            .into_iter()
+            .filter(|((goal, _), version)| !there(*goal) || !catalogue.has_terms_of_today(*goal, *version));
         let held = old.map(|((goal, cycle), version)| HeldTerms { goal, version, cycle });
         player.hold_terms(held.collect());
         // Who looks a second time must not take what happens from now on for what was before.

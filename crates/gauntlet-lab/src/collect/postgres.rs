@@ -22,6 +22,11 @@ const LOG: &str = "SELECT pg_current_wal_lsn() - '0/0' AS wal_bytes";
 /// Every table of the users, by name.
 const TABLES: &str = "SELECT schemaname || '.' || relname AS name, seq_scan, idx_scan, n_tup_upd, n_tup_hot_upd, \
     n_live_tup, n_dead_tup, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables";
+/// The largest tables: a table that is not cleaned up has more bytes for each row as time goes by.
+/// The counts are the server's estimates.
+const BLOAT: &str = "SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead, \
+    pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables WHERE n_live_tup >= 1000 \
+    ORDER BY pg_total_relation_size(relid) DESC LIMIT 4";
 /// Who is connected, beside the lab.
 const ACTIVITY: &str = "SELECT count(*) AS all, count(*) FILTER (WHERE state = 'active') AS active, \
     count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction, \
@@ -45,10 +50,12 @@ pub(super) struct Postgres {
     looks: Vec<(&'static str, Values)>,
     first_statements: Statements,
     connections: [Track; 3],
+    /// By name of the track.
+    tables: BTreeMap<String, Track>,
 }
 
 impl Postgres {
-    pub(super) async fn start(url: &str) -> Self {
+    pub(super) async fn start(url: &str, own: bool) -> Self {
         let mut driver = JoinSet::new();
         let (client, problem) = match tokio_postgres::connect(url, NoTls).await {
             Ok((client, connection)) => {
@@ -73,7 +80,12 @@ impl Postgres {
             looks: Vec::new(),
             first_statements: Statements::new(),
             connections,
+            tables: BTreeMap::new(),
         };
+        if own && let Some(client) = &new.client {
+            // If it cannot be, the figures by statement are missing, and that is said.
+            let _said = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await;
+        }
         new.look("start").await;
         new.first_statements = new.statements().await;
         new
@@ -129,7 +141,27 @@ impl Postgres {
             .collect()
     }
 
-    pub(super) async fn count_connections(&mut self, at: f64) {
+    /// Looks at what is shown over time: connections, and how full of dead rows the tables are.
+    pub(super) async fn look_often(&mut self, at: f64) {
+        for row in self.rows(BLOAT).await {
+            let number = |name: &str| row.get(name).and_then(|text| text.parse::<f64>().ok());
+            let (Some(table), Some(live), Some(dead), Some(bytes)) =
+                (row.get("name"), number("live"), number("dead"), number("bytes"))
+            else {
+                continue;
+            };
+            let figures =
+                [("bytes for each row", "bytes", bytes / live), ("dead rows for each row", "", dead / live)];
+            for (what, unit, value) in figures {
+                let name = format!("table {table}: {what}");
+                let track = self.tables.entry(name.clone()).or_insert_with(|| Track {
+                    name,
+                    unit: unit.to_owned(),
+                    points: Vec::new(),
+                });
+                track.points.push((at, value));
+            }
+        }
         for row in self.rows(ACTIVITY).await {
             let names = ["all", "active", "waiting_for_locks"];
             for (track, name) in self.connections.iter_mut().zip(names) {
@@ -178,7 +210,12 @@ impl Postgres {
             missing: problems.join("; "),
             // Figures by statement need an extension that many servers do not have.
             required: self.no_statements.is_empty() || !self.problem.is_empty(),
-            tracks: self.connections.into_iter().filter(|track| !track.points.is_empty()).collect(),
+            tracks: self
+                .connections
+                .into_iter()
+                .chain(self.tables.into_values())
+                .filter(|track| !track.points.is_empty())
+                .collect(),
             figures,
             statements: differences(&self.first_statements, &last),
         }

@@ -45,6 +45,13 @@ fn look_at(pid: u32) -> Result<Seen, String> {
     })
 }
 
+/// The most memory that a process has had since its beginning, also between two looks.
+fn peak(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().trim_end_matches("kB").trim().parse::<f64>().ok().map(|kilobytes| kilobytes * 1024.0)
+}
+
 /// A process that is watched.
 pub(super) struct Watched {
     name: String,
@@ -99,6 +106,9 @@ impl Watched {
         for (track, name) in self.tracks.iter().zip(["", "memory", "threads", "open files"]).skip(1) {
             let most = track.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
             figures.push(Figure { name: format!("{name}, at most"), value: most, unit: track.unit.clone() });
+        }
+        if let Some(peak) = peak(self.pid) {
+            figures.push(Figure { name: "memory, peak".to_owned(), value: peak, unit: "bytes".to_owned() });
         }
         Collected {
             name: format!("process: {}", self.name),

@@ -8,7 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Memory, World};
+use super::{Memory, World, retry};
 use crate::{
     book::{Op, What},
     events::Sent,
@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// A request of the player API, and what the book shall know of it.
+#[derive(Clone)]
 struct Request {
     method: Method,
     path: String,
@@ -47,23 +48,12 @@ pub(super) async fn perform(
 ) {
     let Some(&endpoint) = world.endpoints.get(&action.endpoint) else { return };
     let intended = world.since_origin(world.clock.micros(intended));
-    world.in_flight.fetch_add(1, Ordering::Relaxed);
-    let (op, path, result) = match &action.call {
-        Call::Login => event(world, player, None).await,
-        Call::Stat { stats, highest } => {
-            let code = rng.choice(stats).map_or("", String::as_str);
-            let value = rng.u32(0..=*highest);
-            event(world, player, Some((code, value))).await
-        }
-        call => {
-            let Some(request) = request(world, rng, memory, call) else {
-                world.in_flight.fetch_sub(1, Ordering::Relaxed);
-                world.recorder().counts.nothing_to_claim += 1;
-                return;
-            };
-            api(world, player, memory, call, request).await
-        }
+    let Some(asked) = ask(world, rng, memory, &action.call) else {
+        world.recorder().counts.nothing_to_claim += 1;
+        return;
     };
+    world.in_flight.fetch_add(1, Ordering::Relaxed);
+    let (op, path, result) = repeat(world, rng, player, memory, action, endpoint, asked).await;
     world.in_flight.fetch_sub(1, Ordering::Relaxed);
     let outcome = match result {
         Ok(()) => Outcome::Ok,
@@ -74,6 +64,80 @@ pub(super) async fn perform(
     let sample = Sample { endpoint, intended: intended.min(started), started, done };
     let example = || example(world, player, &path, &outcome, done);
     world.recorder().record(sample, &outcome, example);
+}
+
+/// What is asked for, drawn once: a repeated call asks for the same.
+enum Asked {
+    Event { number: u32, stat: Option<(String, u32)> },
+    Api(Request),
+}
+
+/// Draws what is asked for; `None`: there is nothing to claim.
+fn ask(world: &World, rng: &mut Rng, memory: &mut Memory, call: &Call) -> Option<Asked> {
+    let number = || world.event_number.fetch_add(1, Ordering::Relaxed);
+    Some(match call {
+        Call::Login => Asked::Event { number: number(), stat: None },
+        Call::Stat { stats, highest } => {
+            let code = rng.choice(stats).cloned().unwrap_or_default();
+            Asked::Event { number: number(), stat: Some((code, rng.u32(0..=*highest))) }
+        }
+        call => Asked::Api(request(world, rng, memory, call)?),
+    })
+}
+
+/// Asks, and asks again as often as the plan allows and `docs/errors.md` advises. The times are
+/// those of the first try's beginning and the last one's end.
+async fn repeat(
+    world: &World,
+    rng: &mut Rng,
+    player: u32,
+    memory: &mut Memory,
+    action: &Action,
+    endpoint: usize,
+    asked: Asked,
+) -> Done {
+    let mut tried = 0;
+    let mut first = None;
+    // The causes of tries that were followed by another one.
+    let mut before: Vec<Cause> = Vec::new();
+    loop {
+        let (times, path, result) = match &asked {
+            Asked::Event { number, stat } => {
+                let stat = stat.as_ref().map(|(code, value)| (code.as_str(), *value));
+                event(world, player, *number, stat).await
+            }
+            Asked::Api(request) => api(world, player, memory, &action.call, request.clone()).await,
+        };
+        tried += 1;
+        let begin = *first.get_or_insert(times.0);
+        let result = match result {
+            // The answer to an earlier try was lost, and that one was the claim.
+            Err(cause) if is_claimed_before(&cause, &action.call, &before) => Ok(()),
+            other => other,
+        };
+        let pause = match &result {
+            Err(cause) if tried <= world.retries && !action.expect.contains(&cause.reason) => {
+                retry::pause(cause, &action.call, tried, rng)
+            }
+            _ => None,
+        };
+        let cause = match (pause, result) {
+            (Some(pause), Err(cause)) if world.sleep(Instant::now() + pause).await => cause,
+            (_, result) => {
+                if !before.is_empty() {
+                    world.recorder().retries.add(endpoint, &before, result.is_ok());
+                }
+                return ((begin, times.1), path, result);
+            }
+        };
+        before.push(cause);
+    }
+}
+
+fn is_claimed_before(cause: &Cause, call: &Call, before: &[Cause]) -> bool {
+    matches!(call, Call::Claim)
+        && cause.reason == "GOAL_ALREADY_CLAIMED"
+        && before.iter().any(|earlier| earlier.doubtful)
 }
 
 fn example(world: &World, player: u32, path: &(Method, String), outcome: &Outcome, done: u64) -> Example {
@@ -89,22 +153,22 @@ fn example(world: &World, player: u32, path: &(Method, String), outcome: &Outcom
 /// Times, method and path, and the result of what was done.
 type Done = ((u64, u64), (Method, String), Result<(), Cause>);
 
-async fn event(world: &World, player: u32, stat: Option<(&str, u32)>) -> Done {
+async fn event(world: &World, player: u32, number: u32, stat: Option<(&str, u32)>) -> Done {
     let path = match stat {
         Some((code, value)) => format!("StatisticStatItemUpdatedService/OnMessage {code}={value}"),
         None => "UserAuthenticationUserLoggedInService/OnMessage".to_owned(),
     };
-    let (times, result) = send(world, player, stat).await;
+    let (times, result) = send(world, player, number, stat).await;
     (times, (Method::CONNECT, path), result)
 }
 
-/// Sends one event and writes it down.
+/// Sends the event of a number and writes it down.
 pub(super) async fn send(
     world: &World,
     player: u32,
+    number: u32,
     stat: Option<(&str, u32)>,
 ) -> ((u64, u64), Result<(), Cause>) {
-    let number = world.event_number.fetch_add(1, Ordering::Relaxed);
     let (id, name) = (world.book.event_id(number), world.book.player(player));
     let begin = world.now();
     let sent = Sent { id: &id, player: &name, at: world.clock.wall_at(begin), stat };
@@ -177,7 +241,10 @@ async fn api(world: &World, player: u32, memory: &mut Memory, call: &Call, reque
     let end = world.now();
     let result = match answer {
         Err(cause) => Err(cause),
-        Ok(reply) if reply.status != 200 => Err(of_http(reply.status, &reply.body)),
+        Ok(reply) if reply.status != 200 => {
+            let cause = of_http(reply.status, &reply.body);
+            Err(Cause { retry_after: reply.retry_after, ..cause })
+        }
         Ok(reply) => {
             understand(world, memory, call, &reply.body).map_err(|what| of_nonsense(200, what, &reply.body))
         }

@@ -1,6 +1,9 @@
 //! What is done before the load: players sign in and get a few events.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -90,7 +93,8 @@ async fn one(world: &World, player: u32, events: u32, rng: &mut Rng) -> Result<(
         let code = LOAD_STATS[number as usize % LOAD_STATS.len()];
         let value = values.get(code).copied().unwrap_or_default();
         let mut tries = 0;
-        while let Err(cause) = calls::send(world, player, Some((code, value))).await.1 {
+        let number = world.event_number.fetch_add(1, Ordering::Relaxed);
+        while let Err(cause) = calls::send(world, player, number, Some((code, value))).await.1 {
             tries += 1;
             if tries == TRIES {
                 return Err(cause);

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     book::{Closed, What},
-    receiver::Grants,
+    receiver::Arrived,
 };
 
 /// Differences that are shown.
 const EXAMPLES: usize = 10;
 
 /// Grants beside claims.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 pub struct GrantsFound {
     /// Why it was not looked at; empty: it was.
     pub not_checked: String,
@@ -29,6 +30,8 @@ pub struct GrantsFound {
     pub repeated_calls: u64,
     /// Calls that could not be read, and were refused.
     pub unreadable_calls: u64,
+    /// Calls without a good signature, which were refused.
+    pub badly_signed_calls: u64,
     /// Claims answered OK without a grant.
     pub missing: u64,
     /// Grants beyond the one that a claim is worth.
@@ -48,7 +51,8 @@ impl GrantsFound {
 }
 
 /// Compares the claims of the book with what arrived.
-pub(crate) fn compare(book: &Closed, grants: &Grants, unreadable: u64) -> GrantsFound {
+pub(crate) fn compare(book: &Closed, arrived: &Arrived) -> GrantsFound {
+    let grants = &arrived.grants;
     // By player and goal: claims answered OK, and open ones.
     let mut claims: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
     for (player, ops) in book.ops.iter().enumerate() {
@@ -64,7 +68,11 @@ pub(crate) fn compare(book: &Closed, grants: &Grants, unreadable: u64) -> Grants
             }
         }
     }
-    let mut found = GrantsFound { unreadable_calls: unreadable, ..GrantsFound::default() };
+    let mut found = GrantsFound {
+        unreadable_calls: arrived.unreadable,
+        badly_signed_calls: arrived.badly_signed,
+        ..GrantsFound::default()
+    };
     let places: BTreeSet<&(String, String)> = claims.keys().chain(grants.keys()).collect();
     for place in places {
         let (ok, open) = claims.get(place).copied().unwrap_or_default();

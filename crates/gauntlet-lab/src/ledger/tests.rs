@@ -3,7 +3,7 @@ use gauntlet_domain::catalogue::{GeneratePlan, generate};
 use super::*;
 use crate::{
     book::{Book, Op, What},
-    receiver::{Grants, Handed},
+    receiver::{Arrived, Grants, Handed},
 };
 
 const WALL: i64 = 1_795_500_000_000;
@@ -123,7 +123,7 @@ fn grants_are_claims_one_for_one() {
         (place(2), handed(&["c"], 1)),
         (place(3), handed(&["d"], 1)),
     ]);
-    let found = compare_grants(&book, &clean, 0);
+    let found = compare_grants(&book, &Arrived { grants: clean, ..Arrived::default() });
     assert!(found.is_clean());
     assert_eq!((found.claims_ok, found.settled_later, found.grants, found.repeated_calls), (3, 1, 4, 2));
 
@@ -132,7 +132,7 @@ fn grants_are_claims_one_for_one() {
         (place(1), handed(&["b"], 1)),
         (("stranger".to_owned(), "g".to_owned()), handed(&["x"], 1)),
     ]);
-    let found = compare_grants(&book, &broken, 0);
+    let found = compare_grants(&book, &Arrived { grants: broken, ..Arrived::default() });
     assert_eq!((found.doubled, found.missing, found.unasked), (1, 1, 1));
     assert_eq!(found.examples.len(), 3);
 }

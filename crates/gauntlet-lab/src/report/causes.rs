@@ -9,8 +9,12 @@ use crate::{
 };
 
 /// What of the server's own figures is told beside a cause.
-const BESIDE: [(&str, &str); 3] =
-    [("sheds", "sheds"), ("store errors", "store errors"), ("pool time-outs", "pool time-outs")];
+const BESIDE: [(&str, &str); 4] = [
+    ("sheds", "sheds"),
+    ("store errors", "store errors"),
+    ("pool time-outs", "pool time-outs"),
+    ("pool: wait", "s of waiting for connections"),
+];
 
 /// Seconds within which failures count as the first moment of a run.
 const FIRST_MOMENT: f64 = 1.5;

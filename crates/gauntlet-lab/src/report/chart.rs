@@ -68,8 +68,11 @@ pub(super) fn draw(title: &str, unit: &str, lines: &[Line], stacked: bool) -> St
             let area = format!("{path}L{:.1} {:.1}L{:.1} {:.1}Z", x(end), y(0.0), x(0.0), y(0.0));
             let _ = write!(svg, "<path d=\"{area}\" fill=\"{colour}\"/>");
         } else {
-            let _ =
-                write!(svg, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\"/>");
+            let _ = write!(
+                svg,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" \
+                 stroke-linecap=\"round\"/>"
+            );
         }
     }
     svg.push_str("</svg><p class=\"legend\">");
@@ -102,7 +105,9 @@ fn path(points: &[(f64, Option<f64>)], x: impl Fn(f64) -> f64, y: impl Fn(f64) -
     for (at, value) in points {
         match value {
             Some(value) => {
-                let _ = write!(path, "{}{:.1} {:.1}", if gap { 'M' } else { 'L' }, x(*at), y(*value));
+                // A line of no length is a dot: a point between two gaps must be seen, too.
+                let (begin, end) = if gap { ('M', "h0") } else { ('L', "") };
+                let _ = write!(path, "{begin}{:.1} {:.1}{end}", x(*at), y(*value));
                 gap = false;
             }
             None => gap = true,

@@ -1,5 +1,6 @@
 //! The report as one page that needs nothing else: no network, no script.
 
+mod flame;
 mod parts;
 
 use std::fmt::Write as _;
@@ -52,7 +53,9 @@ pub fn page(report: &Report) -> String {
     parts::first_screen(&mut out, report);
     parts::endpoints(&mut out, report);
     charts(&mut out, report);
+    parts::drift(&mut out, report);
     parts::ledger(&mut out, report);
+    flame::profiles(&mut out, report);
     parts::collected(&mut out, report);
     parts::facts(&mut out, report);
     out.push_str("</main></body></html>\n");
@@ -106,6 +109,8 @@ fn charts(out: &mut String, report: &Report) {
         ("Connection pool of the server", "connections", "pool: c"),
         ("Queues of the server", "operations", "queues: "),
         ("Connections of PostgreSQL", "", "PostgreSQL: "),
+        ("Largest tables", "bytes for each row", ": bytes for each row"),
+        ("Dead rows of the largest tables", "for each row", ": dead rows for each row"),
     ] {
         let tracks: Vec<Line> = report
             .collected

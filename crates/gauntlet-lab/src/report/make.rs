@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use gauntlet_domain::Timestamp;
 
 use super::{
-    EndpointFound, EndpointSeries, FailureSeries, Gate, GateEnd, Offered, Report, ScenarioRun, SeriesFound,
-    VERSION, Verdict, causes, quantiles, validity, verdict,
+    EndpointFound, EndpointSeries, FailureSeries, Gate, GateEnd, Offered, Report, RetriedFound, ScenarioRun,
+    SeriesFound, VERSION, Verdict, causes, drift, quantiles, validity, verdict,
 };
 use crate::{
     Scenario,
-    collect::Collected,
+    collect::{Collected, ProfileFound},
     ledger::{GrantsFound, StatesFound},
     recorder::{Endpoint, Recorder},
     run::Plan,
@@ -35,6 +35,7 @@ pub(crate) struct Found<'a> {
     pub(crate) states: StatesFound,
     pub(crate) grants: GrantsFound,
     pub(crate) collected: Vec<Collected>,
+    pub(crate) profiles: Vec<ProfileFound>,
 }
 
 /// Makes the report and judges it.
@@ -49,6 +50,7 @@ pub(crate) fn make(found: Found<'_>) -> Report {
         expected: quantiles::latencies(&endpoint.expected),
         failed: quantiles::latencies(&endpoint.failed),
     };
+    let series = series(recorder);
     let mut report = Report {
         version: VERSION,
         complete: found.complete,
@@ -61,12 +63,15 @@ pub(crate) fn make(found: Found<'_>) -> Report {
         failed,
         unexplained: recorder.buckets.unexplained,
         endpoints: recorder.endpoints.iter().map(endpoint).collect(),
-        series: series(recorder),
+        retries: retries(recorder),
+        drift: drift::judge(&series, &found.collected, found.plan.drift_fails),
+        series,
         environment: environment(),
         configuration: found.plan.configuration.clone(),
         states: found.states,
         grants: found.grants,
         collected: found.collected,
+        profiles: found.profiles,
     };
     report.verdict = verdict::judge(&report);
     report
@@ -96,22 +101,17 @@ fn arithmetic(found: &Found<'_>) -> Vec<Offered> {
     let mut line = |what: String, offered: Option<f64>, achieved: f64, unit: &str| {
         lines.push(Offered { what, offered, achieved, unit: unit.to_owned() });
     };
-    let span = scenario.duration.as_secs_f64();
+    let offer = scenario.offer();
     if !scenario.users.is_empty() {
-        let (mut planned, mut possible, mut calls) = (0.0, 0.0, 0.0);
-        for users in &scenario.users {
-            let (count, most) = (f64::from(users.count), f64::from(users.sessions));
-            let active = span - users.ramp.as_secs_f64() / 2.0;
-            let session = users.mean_session().as_secs_f64();
-            let fit = if session > 0.0 { (active / session).min(most) } else { most };
-            planned += count * most;
-            possible += count * fit;
-            calls += count * fit * users.mean_calls();
-        }
-        line("sessions planned".to_owned(), Some(planned), float(counts.sessions_begun), "begun");
+        line(
+            "sessions planned".to_owned(),
+            Some(offer.sessions_planned),
+            float(counts.sessions_begun),
+            "begun",
+        );
         line(
             "sessions that fit into the time".to_owned(),
-            Some(possible),
+            Some(offer.sessions_possible),
             float(counts.sessions_done),
             "done",
         );
@@ -125,15 +125,18 @@ fn arithmetic(found: &Found<'_>) -> Vec<Offered> {
             .collect();
         let made = recorder.endpoints.iter().filter(|endpoint| of_users.contains(endpoint.name.as_str()));
         let made = float(made.map(Endpoint::count).sum()) + float(counts.nothing_to_claim);
-        line("calls of users a second".to_owned(), Some(calls / span), made / found.seconds, "1/s");
+        line("calls of users a second".to_owned(), Some(offer.calls), made / found.seconds, "1/s");
         line("claims not made: nothing to claim".to_owned(), None, float(counts.nothing_to_claim), "");
     }
     if !scenario.arrivals.is_empty() {
-        let offered: f64 =
-            scenario.arrivals.iter().map(|arrivals| arrivals.rate.until(scenario.duration)).sum();
         let delivered = counts.arrivals_due - counts.undelivered;
-        line("arrivals".to_owned(), Some(offered), float(delivered), "");
-        line("arrivals a second".to_owned(), Some(offered / span), float(delivered) / found.seconds, "1/s");
+        line("arrivals".to_owned(), Some(offer.arrivals), float(delivered), "");
+        line(
+            "arrivals a second".to_owned(),
+            Some(offer.arrival_rate),
+            float(delivered) / found.seconds,
+            "1/s",
+        );
         line("arrivals undelivered".to_owned(), Some(0.0), float(counts.undelivered), "");
     }
     lines
@@ -218,6 +221,19 @@ fn series(recorder: &Recorder) -> SeriesFound {
             })
             .collect(),
     }
+}
+
+fn retries(recorder: &Recorder) -> Vec<RetriedFound> {
+    let endpoint =
+        |at: usize| recorder.endpoints.get(at).map_or_else(String::new, |known| known.name.clone());
+    let found = recorder.retries.all.iter().map(|retried| RetriedFound {
+        endpoint: endpoint(retried.endpoint),
+        class: retried.class.clone(),
+        reason: retried.reason.clone(),
+        tries: retried.tries,
+        recovered: retried.recovered,
+    });
+    found.collect()
 }
 
 /// The machine of the lab: figures of another one cannot be compared with it.

@@ -1,8 +1,8 @@
-//! The report as Markdown: what fits into a pull request.
+//! The report as Markdown: all of it but the charts.
 
 use std::fmt::Write as _;
 
-use super::{EndpointFound, Gate, GateEnd, Latencies, Report};
+use super::{DriftEnd, DriftFound, EndpointFound, Gate, GateEnd, Latencies, Report};
 use crate::units::thousands;
 
 /// Writes the page.
@@ -57,6 +57,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "| {} | {offered} | {:.1} | {} |", line.what, line.achieved, line.unit)?;
     }
     write_endpoints(out, report)?;
+    write_drift(out, report)?;
     write_ledger(out, report)?;
     writeln!(out, "\n## Is the run valid?\n\n| | value | limit | |\n|---|---|---|---|")?;
     for check in &report.validity {
@@ -113,6 +114,44 @@ fn write_endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// The word for what became of a figure that may drift.
+pub(super) const fn drift_end(end: DriftEnd) -> &'static str {
+    match end {
+        DriftEnd::Rising => "rises",
+        DriftEnd::Falling => "falls",
+        DriftEnd::Flat => "does not",
+        DriftEnd::Unsure => "too few steps to tell",
+    }
+}
+
+/// How many figures were judged.
+pub(super) fn judged(report: &Report) -> usize {
+    report.drift.figures.iter().filter(|found| found.end != DriftEnd::Unsure).count()
+}
+
+fn write_drift(out: &mut String, report: &Report) -> std::fmt::Result {
+    for retried in &report.retries {
+        let super::RetriedFound { endpoint, class, reason, tries, recovered } = retried;
+        writeln!(
+            out,
+            "\nRepeated: {tries} tries of {endpoint} ({class}, {reason}); {recovered} ended well."
+        )?;
+    }
+    writeln!(out, "\n## Drift\n")?;
+    let rising: Vec<&DriftFound> = report.drift.rising().collect();
+    match (rising.len(), judged(report)) {
+        (_, 0) => writeln!(out, "The run was too short to tell.")?,
+        (0, judged) => writeln!(out, "None of {judged} figures rises.")?,
+        (_, judged) => {
+            for DriftFound { name, unit, first, last, .. } in &rising {
+                writeln!(out, "- {name} rises from {first:.3} to {last:.3} {unit}")?;
+            }
+            writeln!(out, "\n{} of {judged} figures rise.", rising.len())?;
+        }
+    }
+    Ok(())
+}
+
 fn percentiles(of: &Latencies) -> String {
     if of.quantiles.is_empty() {
         return "| | | | |".to_owned();
@@ -150,7 +189,7 @@ fn write_ledger(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(
             out,
             "\n{} grants arrived = {} claims answered OK + {} settled later, of {} open ones; {} missing, {} doubled, \
-             {} unasked; {} repeated calls with known keys.",
+             {} unasked; {} repeated calls with known keys; {} without a good signature.",
             thousands(grants.grants),
             thousands(grants.claims_ok),
             thousands(grants.settled_later),
@@ -158,7 +197,8 @@ fn write_ledger(out: &mut String, report: &Report) -> std::fmt::Result {
             thousands(grants.missing),
             thousands(grants.doubled),
             thousands(grants.unasked),
-            thousands(grants.repeated_calls)
+            thousands(grants.repeated_calls),
+            thousands(grants.badly_signed_calls)
         )?;
         for example in &grants.examples {
             writeln!(out, "- {example}")?;

@@ -70,6 +70,9 @@ pub(super) fn checks(found: &Found<'_>, failed: u64) -> Vec<Check> {
     ];
     if found.complete {
         checks.push(missing(&found.collected));
+    } else {
+        // It is known at the end.
+        checks.retain(|check| check.value.is_some());
     }
     checks
 }

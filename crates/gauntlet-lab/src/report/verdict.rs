@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Gate, GateEnd, Report, Verdict};
+use super::{Check, DriftFound, Gate, GateEnd, Report, Verdict};
 use crate::units::thousands;
 
 /// How the program ends. The worst wins: a broken ledger outranks everything.
@@ -39,19 +39,23 @@ pub(super) fn judge(report: &Report) -> Verdict {
     let invalid: Vec<String> = report.validity.iter().filter(|check| !check.holds).map(check).collect();
     let gates: Vec<String> =
         report.gates.iter().filter(|gate| gate.end == GateEnd::Failed).map(gate).collect();
+    let rising: Vec<String> = report.drift.rising().map(drift).collect();
+    let drifts = report.drift.fails && !rising.is_empty();
     let (exit, headline) = if !ledger.is_empty() {
         (Exit::Ledger, "the ledger is broken: the server did not keep what it had acknowledged")
+    } else if !report.complete {
+        (Exit::Invalid, "the run has not ended")
     } else if !invalid.is_empty() {
         (Exit::Invalid, "the run is invalid: it says nothing about the server")
     } else if !gates.is_empty() {
         (Exit::Threshold, "failed: a threshold does not hold")
-    } else if report.complete {
-        (Exit::Pass, "passed")
+    } else if drifts {
+        (Exit::Threshold, "failed: what must not grow grows")
     } else {
-        (Exit::Invalid, "the run has not ended")
+        (Exit::Pass, "passed")
     };
     let unsure = report.gates.iter().filter(|gate| gate.end == GateEnd::Inconclusive).count();
-    let mut sentences: Vec<String> = ledger.into_iter().chain(invalid).chain(gates).collect();
+    let mut sentences: Vec<String> = ledger.into_iter().chain(invalid).chain(gates).chain(rising).collect();
     if unsure > 0 {
         sentences.push(format!(
             "Too few samples to be sure of {unsure} of {} thresholds: their values are below the limits, the upper \
@@ -97,6 +101,12 @@ fn ledger(report: &Report) -> Vec<String> {
         }
         sentences.push(text + ".");
     }
+    if grants.badly_signed_calls > 0 {
+        sentences.push(format!(
+            "{} grants came without a good signature, and were refused.",
+            thousands(grants.badly_signed_calls)
+        ));
+    }
     for (count, what) in [
         (grants.doubled, "rewards were granted beyond the one that a claim is worth"),
         (grants.missing, "claims were answered OK and never granted"),
@@ -108,6 +118,13 @@ fn ledger(report: &Report) -> Vec<String> {
         }
     }
     sentences
+}
+
+fn drift(found: &DriftFound) -> String {
+    let DriftFound { name, unit, first, last, .. } = found;
+    format!(
+        "{name} rises: {first:.3} {unit} after the first quarter of the run, {last:.3} {unit} at its end."
+    )
 }
 
 fn check(check: &Check) -> String {

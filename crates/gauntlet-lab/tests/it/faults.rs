@@ -1,17 +1,17 @@
-//! Faults that the lab must find.
+//! Faults of servers that the lab must find.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use gauntlet_lab::{
-    Compared, Exit, GateEnd, Plan, Progress, Receiver, Report, Scenario, Sources, compare, html, markdown,
-    parse_scenario, run,
-};
+use gauntlet_lab::{Compared, Exit, GateEnd, Plan, Progress, Report, compare, parse_scenario, run};
 use tokio::sync::watch;
 
-use crate::stub::{Faults, Stub};
+use crate::{
+    lab::{plan, report_of, says},
+    stub::{Faults, Stub},
+};
 
 /// Twenty users with short sessions. The run ends when they have had them, however slow the machine.
-const SESSIONS: &str = r#"
+pub(crate) const SESSIONS: &str = r#"
 name = "test"
 duration = "120s"
 players = { count = 20, prepare = "none" }
@@ -42,55 +42,6 @@ of = "all"
 measure = "failed"
 limit = 0.01
 "#;
-
-async fn report_of(scenario: &str, faults: Faults) -> (Report, u64) {
-    let receiver = Receiver::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let stub = Stub::start(faults, Some(receiver.url())).await;
-    let report = report(parse_scenario(scenario).unwrap(), &stub, Some(receiver)).await;
-    (report, stub.claims())
-}
-
-async fn report(scenario: Scenario, stub: &Stub, receiver: Option<Receiver>) -> Report {
-    let plan = Plan {
-        scenario,
-        speed: 1.0,
-        target: stub.http.clone(),
-        events: Some(stub.events.clone()),
-        namespace: "test".to_owned(),
-        token: None,
-        catalogue: Some(stub.catalogue.clone()),
-        receiver,
-        sources: Sources::default(),
-        seed: 7,
-        run: 7,
-        partial: None,
-        configuration: BTreeMap::new(),
-    };
-    let (_stop, stopped) = watch::channel(false);
-    let (tell, _progress) = watch::channel(Progress::default());
-    let report = run(plan, stopped, tell).await.unwrap();
-    // Whatever was found, it can be written, and read again as it was.
-    let text = serde_json::to_string(&report).unwrap();
-    let read: Report = serde_json::from_str(&text).unwrap();
-    // Reading a number may change its last bit, so only what has no fractions is compared.
-    assert_eq!(
-        (&read.verdict, &read.states, &read.grants),
-        (&report.verdict, &report.states, &report.grants)
-    );
-    assert_eq!((read.failed, read.causes.len()), (report.failed, report.causes.len()));
-    let page = html::page(&report);
-    assert!(
-        page.len() < 2_000_000 && !page.contains("<script") && !page.contains("http://"),
-        "self-contained"
-    );
-    assert!(markdown::page(&report).contains(&report.verdict.headline));
-    report
-}
-
-fn says(report: &Report, part: &str) -> bool {
-    let causes = report.causes.iter().map(|cause| &cause.sentence);
-    report.verdict.sentences.iter().chain(causes).any(|sentence| sentence.contains(part))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_fault_has_a_clean_ledger() {
@@ -168,6 +119,7 @@ async fn the_two_causes_of_the_old_run_are_named_with_their_counts() {
         &report,
         "7 of 40 calls of initialize (17.50 %) failed: HTTP 500, FATAL: sorry, too many clients"
     ));
+    assert!(says(&report, "all in the first second"), "all users begin in the same moment");
     assert!(report.causes.iter().all(|cause| !cause.examples.is_empty() && cause.examples.len() <= 3));
     let gate = &report.gates[0];
     assert_eq!(gate.end, GateEnd::Failed);
@@ -226,21 +178,7 @@ async fn a_stop_leaves_a_report_of_what_there_is() {
     let mut scenario = parse_scenario(SESSIONS).unwrap();
     scenario.duration = Duration::from_secs(3600);
     scenario.users[0].sessions = 1_000_000;
-    let plan = Plan {
-        scenario,
-        speed: 1.0,
-        target: stub.http.clone(),
-        events: Some(stub.events.clone()),
-        namespace: "test".to_owned(),
-        token: None,
-        catalogue: Some(stub.catalogue.clone()),
-        receiver: None,
-        sources: Sources::default(),
-        seed: 7,
-        run: 8,
-        partial: None,
-        configuration: BTreeMap::new(),
-    };
+    let plan = plan(scenario, &stub, None);
     let (stop, stopped) = watch::channel(false);
     let (tell, mut progress) = watch::channel(Progress::default());
     let stopping = async {
@@ -283,19 +221,8 @@ async fn load_that_was_not_delivered_makes_a_run_invalid() {
 async fn a_server_that_is_not_there_is_an_error_and_not_a_report() {
     let stub = Stub::start(Faults::default(), None).await;
     let plan = Plan {
-        scenario: parse_scenario(SESSIONS).unwrap(),
-        speed: 1.0,
-        target: stub.http.clone(),
         events: Some("http://127.0.0.1:1".to_owned()),
-        namespace: "test".to_owned(),
-        token: None,
-        catalogue: None,
-        receiver: None,
-        sources: Sources::default(),
-        seed: 1,
-        run: 1,
-        partial: None,
-        configuration: BTreeMap::new(),
+        ..plan(parse_scenario(SESSIONS).unwrap(), &stub, None)
     };
     let (_stop, stopped) = watch::channel(false);
     let (tell, _progress) = watch::channel(Progress::default());

@@ -2,4 +2,6 @@
 #![cfg(test)]
 
 mod faults;
+mod known;
+mod lab;
 mod stub;

@@ -2,13 +2,13 @@
 //! asks for.
 
 use std::{
-    collections::HashMap,
-    convert::Infallible,
+    collections::{HashMap, HashSet},
+    io,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -42,6 +42,7 @@ use tonic::Status;
 
 /// What the stub does wrong.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault, and a stub has any of them")]
 pub(crate) struct Faults {
     /// Every claim is refused with 400 and no body, as it was in the run that the specification
     /// tells of.
@@ -52,8 +53,24 @@ pub(crate) struct Faults {
     pub(crate) lose: Vec<u32>,
     /// Grants are sent twice, each time with a key of its own.
     pub(crate) grant_twice: bool,
+    /// Browsing shows nothing: for runs whose latencies must be known, because a whole page is slow to
+    /// make in a debug build.
+    pub(crate) bare: bool,
     /// Every answer over HTTP takes so long.
     pub(crate) delay: Duration,
+    /// And longer by this for each second since the first call.
+    pub(crate) growth: Duration,
+    /// For the last so many milliseconds of each such span since the first call, HTTP answers
+    /// wait for the span's end.
+    pub(crate) stall: Option<(Duration, Duration)>,
+    /// Every 50th call over HTTP fails, in one of six ways in turn, and every 50th statistic.
+    pub(crate) seven_failures: bool,
+    /// So many calls over HTTP, from the first on, are refused because there is too much to do.
+    pub(crate) overloaded: u32,
+    /// So many claims are carried out, and answered as if the database had been away.
+    pub(crate) lost_answers: u32,
+    /// Grants are signed with this secret; without one they are not signed.
+    pub(crate) secret: Option<&'static [u8]>,
 }
 
 /// A stub that listens. It ends when it is dropped.
@@ -74,6 +91,11 @@ struct State {
     stats: AtomicU32,
     grants: AtomicU32,
     claims: AtomicU32,
+    claimed: Mutex<HashSet<(String, String)>>,
+    calls: AtomicU32,
+    first_call: OnceLock<Instant>,
+    /// How long HTTP answers took to make, in microseconds.
+    served: Mutex<Vec<u64>>,
 }
 
 fn now() -> Timestamp {
@@ -107,6 +129,10 @@ impl Stub {
             stats: 0.into(),
             grants: 0.into(),
             claims: 0.into(),
+            claimed: Mutex::default(),
+            calls: 0.into(),
+            first_call: OnceLock::new(),
+            served: Mutex::default(),
         });
         let mut serving = JoinSet::new();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -136,42 +162,97 @@ impl Stub {
         Self { http, events, catalogue, state, _serving: serving }
     }
 
+    /// The median of how long HTTP answers took to make, in milliseconds.
+    pub(crate) fn median_ms(&self) -> f64 {
+        let mut served = self.state.served.lock().unwrap().clone();
+        served.sort_unstable();
+        Duration::from_micros(served[served.len() / 2]).as_secs_f64() * 1000.0
+    }
+
     /// How many claims came in.
     pub(crate) fn claims(&self) -> u64 {
         u64::from(self.state.claims.load(Ordering::SeqCst))
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Response<Full<Bytes>>> {
+    let begin = Instant::now();
+    let first = *state.first_call.get_or_init(|| begin);
+    let number = state.calls.fetch_add(1, Ordering::SeqCst) + 1;
     let (head, body) = request.into_parts();
     let player = head.headers["x-mock-user-id"].to_str().unwrap().to_owned();
     let body: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap_or_default();
-    tokio::time::sleep(state.faults.delay).await;
-    let path = head.uri.path().trim_start_matches("/challenge/v1/challenges").to_owned();
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let (status, reply) = match parts.as_slice() {
-        [""] => (200, state.page(&player)),
-        ["initialize"] => state.initialize(&player),
-        [challenge, "goals", "batch-select"] => {
-            let goals = body["goalIds"].as_array().unwrap();
-            let goals = goals.iter().map(|goal| goal.as_str().unwrap().to_owned()).collect();
-            let challenge = (*challenge).to_owned();
-            state.select(&player, &Command::BatchSelect { challenge, goals, replace_existing: false })
-        }
-        [challenge, "goals", "random-select"] => {
-            let count = i32::try_from(body["count"].as_i64().unwrap()).unwrap();
-            let challenge = (*challenge).to_owned();
-            let draw =
-                Command::RandomSelect { challenge, count, replace_existing: false, exclude_active: true };
-            state.select(&player, &draw)
-        }
-        [challenge, "goals", goal, "claim"] => state.claim(&player, challenge, goal).await,
-        other => panic!("{other:?} is not called"),
+    tokio::time::sleep(state.faults.pause(begin.saturating_duration_since(first))).await;
+    let (status, reply) = match state.faults.failure(number) {
+        Some(failure) => failure?,
+        None => state.route(&head.uri, &player, &body).await,
     };
     let text = if reply.is_null() { String::new() } else { reply.to_string() };
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+    let took = u64::try_from(begin.elapsed().as_micros()).unwrap();
+    state.served.lock().unwrap().push(took);
     Ok(response)
+}
+
+fn refusal(status: u16, reason: &str) -> (u16, Value) {
+    (status, json!({ "code": 8, "message": "not now", "details": [{ "reason": reason }] }))
+}
+
+impl Faults {
+    /// How long an answer has to wait that is asked for so long after the first one.
+    fn pause(&self, since: Duration) -> Duration {
+        let grown = self.delay + self.growth.mul_f64(since.as_secs_f64());
+        let Some((span, length)) = self.stall else { return grown };
+        let within = Duration::from_secs_f64(since.as_secs_f64() % span.as_secs_f64());
+        let left = span.saturating_sub(within);
+        if left <= length { left } else { grown }
+    }
+
+    /// How a call fails, if it does.
+    fn failure(&self, number: u32) -> Option<io::Result<(u16, Value)>> {
+        if number <= self.overloaded {
+            return Some(Ok(refusal(429, "OVERLOADED")));
+        }
+        if !self.seven_failures || !number.is_multiple_of(50) {
+            return None;
+        }
+        Some(match number / 50 % 6 {
+            0 => Ok((400, Value::Null)),
+            1 => Ok(refusal(429, "OVERLOADED")),
+            2 => Ok(refusal(503, "STORE_UNAVAILABLE")),
+            3 => Ok((500, json!({ "code": 13, "message": format!("deadlock detected (process {number})") }))),
+            4 => Err(io::Error::other("the connection is closed without an answer")),
+            _ => Ok((200, json!({ "welcome": "to the proxy's front page" }))),
+        })
+    }
+}
+
+impl State {
+    async fn route(&self, uri: &http::Uri, player: &str, body: &Value) -> (u16, Value) {
+        let path = uri.path().trim_start_matches("/challenge/v1/challenges").to_owned();
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        match parts.as_slice() {
+            [""] if self.faults.bare => (200, json!({ "challenges": [] })),
+            [""] => (200, self.page(player)),
+            ["initialize"] => self.initialize(player),
+            [challenge, "goals", "batch-select"] => {
+                let goals = body["goalIds"].as_array().unwrap();
+                let goals = goals.iter().map(|goal| goal.as_str().unwrap().to_owned()).collect();
+                let challenge = (*challenge).to_owned();
+                self.select(player, &Command::BatchSelect { challenge, goals, replace_existing: false })
+            }
+            [challenge, "goals", "random-select"] => {
+                let count = i32::try_from(body["count"].as_i64().unwrap()).unwrap();
+                let challenge = (*challenge).to_owned();
+                let draw =
+                    Command::RandomSelect { challenge, count, replace_existing: false, exclude_active: true };
+                self.select(player, &draw)
+            }
+            [challenge, "goals", goal, "claim"] => self.claim(player, challenge, goal).await,
+            other => panic!("{other:?} is not called"),
+        }
+    }
 }
 
 impl State {
@@ -227,9 +308,12 @@ impl State {
     }
 
     async fn claim(&self, player: &str, challenge: &str, goal: &str) -> (u16, Value) {
-        self.claims.fetch_add(1, Ordering::SeqCst);
+        let number = self.claims.fetch_add(1, Ordering::SeqCst);
         if self.faults.refuse_claims {
             return (400, Value::Null);
+        }
+        if !self.claimed.lock().unwrap().insert((player.to_owned(), goal.to_owned())) {
+            return refusal(409, "GOAL_ALREADY_CLAIMED");
         }
         let begin = Command::BeginClaim { challenge: challenge.to_owned(), goal: goal.to_owned() };
         let Reply::ClaimBegun { order, .. } = self.decide(player, &begin) else { panic!("another reply") };
@@ -238,6 +322,9 @@ impl State {
             let key = self.grants.fetch_add(1, Ordering::SeqCst);
             self.grant(player, goal, key).await;
         }
+        if number < self.faults.lost_answers {
+            return refusal(503, "STORE_UNAVAILABLE");
+        }
         (200, json!({ "goalId": goal, "status": "claimed" }))
     }
 
@@ -245,8 +332,9 @@ impl State {
         let Some(url) = &self.webhook else { return };
         let address = url.trim_start_matches("http://").trim_end_matches("/grants");
         let body = json!({ "data": { "playerId": player, "goalId": goal } }).to_string();
+        let signature = self.faults.secret.map(|secret| signature(secret, key, &body)).unwrap_or_default();
         let request = format!(
-            "POST /grants HTTP/1.1\r\nhost: lab\r\nidempotency-key: gr_{key}\r\nconnection: close\r\n\
+            "POST /grants HTTP/1.1\r\nhost: lab\r\nidempotency-key: gr_{key}\r\nconnection: close\r\n{signature}\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -254,7 +342,7 @@ impl State {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut reply = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut reply).await.unwrap();
-        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        assert!(reply.starts_with("HTTP/1.1 200") || reply.starts_with("HTTP/1.1 401"), "{reply}");
     }
 
     fn count(&self, player: &str, id: String, at: &str, what: EventWhat) {
@@ -264,6 +352,16 @@ impl State {
         let event = Event { what, key, at: Timestamp::parse(at).unwrap() };
         count_event(document, &event, &[], &self.context(now()), &mut Effects::default());
     }
+}
+
+/// The headers of Standard Webhooks.
+fn signature(secret: &[u8], key: u32, body: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let at = now().millis() / 1000;
+    let hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+    let tag = aws_lc_rs::hmac::sign(&hmac, format!("gr_{key}.{at}.{body}").as_bytes());
+    let tag = STANDARD.encode(tag);
+    format!("webhook-id: gr_{key}\r\nwebhook-timestamp: {at}\r\nwebhook-signature: v1,{tag}\r\n")
 }
 
 /// The events port.
@@ -287,6 +385,9 @@ impl StatisticStatItemUpdatedService for Port {
     ) -> Result<tonic::Response<()>, Status> {
         let event = request.into_inner();
         let number = self.0.stats.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.0.faults.seven_failures && number.is_multiple_of(50) {
+            return Err(Status::unavailable(format!("replica {number} is away")));
+        }
         if !self.0.faults.lose.contains(&number) {
             let item = event.payload.unwrap();
             let what =

@@ -166,7 +166,12 @@ impl Keeper {
             Ok(standing) => {
                 metrics.reload(Reload::Taken);
                 let Standing { version, newest, waiting_for } = standing;
-                tracing::info!(version, newest, waiting_for = waiting_for.join(" "), "the catalogue was read again");
+                tracing::info!(
+                    version,
+                    newest,
+                    waiting_for = waiting_for.join(" "),
+                    "the catalogue was read again"
+                );
             }
             Err(ReloadError::Faulty(faults)) => {
                 metrics.reload(Reload::Rejected);
@@ -317,9 +322,8 @@ impl Keeper {
 /// Replicas at work that have not loaded the newest version. A store that is not shared has no
 /// others: what it remembers of them is from before a crash.
 fn missing(meeting: &Meeting, now: Timestamp, shared: bool) -> Vec<String> {
-    let behind = |replica: &&Replica| {
-        replica.loaded < meeting.newest && now.since(replica.seen_at) < millis(AT_WORK)
-    };
+    let behind =
+        |replica: &&Replica| replica.loaded < meeting.newest && now.since(replica.seen_at) < millis(AT_WORK);
     let replicas = meeting.replicas.iter().filter(behind).map(|replica| replica.instance.clone());
     if shared { replicas.collect() } else { Vec::new() }
 }

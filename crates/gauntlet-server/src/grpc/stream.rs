@@ -3,23 +3,23 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
-use futures_util::{Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use gauntlet_proto::events::{Ack, Event, event, event_stream_server};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::observe::{STREAMED_EVENT, route};
 use crate::{
-    admission::{Admission, Class},
+    admission::{Admission, Class, Kept},
     core::Core,
     error::{ApiError, Code},
-    ingest::Ingest,
+    ingest::{Begun, Ingest},
     server::FaceState,
-    traces,
+    traces::{self, Served},
 };
 
 /// Most events of one stream that wait for their answer. Beyond it the sender is held back by
@@ -28,7 +28,10 @@ const MAX_IN_FLIGHT: usize = 4096;
 
 /// The service `gauntlet.events.v1.EventStream`.
 #[derive(Debug, Clone)]
-pub(super) struct Events {
+pub(super) struct Events(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     ingest: Ingest,
     core: Arc<Core>,
     admission: Admission,
@@ -37,12 +40,12 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(face: &FaceState) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             ingest: face.ingest.clone(),
             core: Arc::clone(&face.core),
             admission: face.admission.clone(),
             stop: face.stop.clone(),
-        }
+        }))
     }
 }
 
@@ -54,34 +57,72 @@ impl event_stream_server::EventStream for Events {
         &self,
         request: Request<Streaming<Event>>,
     ) -> Result<Response<Self::PublishStream>, Status> {
-        let events = self.clone();
-        let answer = move |event| answer(events.clone(), event);
-        Ok(Response::new(Box::pin(Answers::new(request.into_inner(), self.stop.clone(), answer))))
+        let events = Arc::clone(&self.0);
+        let answer = move |event| One::begin(&events, event);
+        Ok(Response::new(Box::pin(Answers::new(request.into_inner(), self.0.stop.clone(), answer))))
     }
 }
 
-/// Takes one event.
-async fn answer(events: Events, event: Event) -> Ack {
-    let Events { ingest, core, admission, .. } = events;
-    let started = Instant::now();
-    let work = async {
-        match event.event {
-            Some(event::Event::UserLoggedIn(login)) => ingest.login(login).await,
-            Some(event::Event::StatItemUpdated(stat)) => ingest.stat(stat).await,
-            None => Err(ingest.malformed_cloud_event("the event is empty or of an unknown kind")),
+/// One event on its way to its answer. It has no clock: its shard does not begin it after its
+/// deadline, and a commit that was begun ends soon, one way or the other.
+struct One {
+    events: Arc<Inner>,
+    sequence: u64,
+    started: Instant,
+    trace: Served,
+    /// Given back with the answer: it is small, and the stream holds the next event back.
+    place: Option<Kept>,
+    begun: Begun,
+}
+
+impl One {
+    fn begin(events: &Arc<Inner>, event: Event) -> Self {
+        let Event { sequence, event } = event;
+        let started = Instant::now();
+        let trace = events.core.traces().sometimes(|| traces::rpc(STREAMED_EVENT));
+        let mut place = None;
+        let begun = traces::inside(trace.here(), || {
+            let Inner { ingest, admission, .. } = &**events;
+            let deadline = match admission.begin(Class::Event, None) {
+                Ok(deadline) => deadline,
+                Err(error) => return Begun::Answered(Err(error)),
+            };
+            let enter = || {
+                place = Some(admission.take(Class::Event, deadline)?);
+                Ok(())
+            };
+            match event {
+                Some(event::Event::UserLoggedIn(login)) => ingest.begin_login(login, deadline, enter),
+                Some(event::Event::StatItemUpdated(stat)) => ingest.begin_stat(stat, deadline, enter),
+                None => Begun::Answered(Err(
+                    ingest.malformed_cloud_event("the event is empty or of an unknown kind")
+                )),
+            }
+        });
+        Self { events: Arc::clone(events), sequence, started, trace, place, begun }
+    }
+}
+
+impl Future for One {
+    type Output = Ack;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ack> {
+        let Self { events, sequence, started, trace, place, begun } = &mut *self;
+        let result = match begun {
+            Begun::Waits(waiting) => ready!(events.ingest.poll(waiting, cx)),
+            Begun::Answered(answer) => std::mem::replace(answer, Ok(())),
+        };
+        if let Some(place) = place.take() {
+            place.answered();
         }
-    };
-    // The place is given back with the answer: it is small, and the stream holds the next back.
-    let trace = core.traces().sometimes(|| traces::rpc(STREAMED_EVENT));
-    let work = admission.run(Class::Event, None, work);
-    let result = traces::within(trace.here(), work).await.and_then(|(result, _)| result);
-    let (code, reason) = match &result {
-        Ok(()) => ("OK", "OK"),
-        Err(error) => (error.code().as_str(), error.reason.as_str()),
-    };
-    trace.grpc(result.as_ref().err().map_or(0, |error| error.code() as u8), reason);
-    core.metrics().request(route(STREAMED_EVENT), code, reason, started.elapsed());
-    ack(event.sequence, result)
+        let (code, reason) = match &result {
+            Ok(()) => ("OK", "OK"),
+            Err(error) => (error.code().as_str(), error.reason.as_str()),
+        };
+        std::mem::take(trace).grpc(result.as_ref().err().map_or(0, |error| error.code() as u8), reason);
+        events.core.metrics().request(route(STREAMED_EVENT), code, reason, started.elapsed());
+        Poll::Ready(ack(*sequence, result))
+    }
 }
 
 fn ack(sequence: u64, result: Result<(), ApiError>) -> Ack {
@@ -106,17 +147,17 @@ fn code_number(code: Code) -> i32 {
 /// It ends when the sender has ended and every event is answered. When the server stops, it reads
 /// no more, answers what it has read and ends with `UNAVAILABLE`: the sender knows by the answers
 /// which events to send elsewhere.
-struct Answers<S, F> {
+struct Answers<S, F, A> {
     /// `None` when nothing more is read.
     events: Option<S>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     answer: F,
-    running: FuturesUnordered<BoxFuture<'static, Ack>>,
+    running: FuturesUnordered<A>,
     /// What the call ends with, if not with success.
     end: Option<Status>,
 }
 
-impl<S, F> Answers<S, F> {
+impl<S, F, A> Answers<S, F, A> {
     fn new(events: S, stop: CancellationToken, answer: F) -> Self {
         Self {
             events: Some(events),
@@ -128,11 +169,11 @@ impl<S, F> Answers<S, F> {
     }
 }
 
-impl<S, F, A> Answers<S, F>
+impl<S, F, A> Answers<S, F, A>
 where
     S: Stream<Item = Result<Event, Status>> + Unpin,
     F: Fn(Event) -> A,
-    A: Future<Output = Ack> + Send + 'static,
+    A: Future<Output = Ack>,
 {
     /// Begins all events that are there, as far as there is room.
     fn read(&mut self, cx: &mut Context<'_>) {
@@ -144,7 +185,7 @@ where
         }
         while self.running.len() < MAX_IN_FLIGHT {
             match events.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(event))) => self.running.push(Box::pin((self.answer)(event))),
+                Poll::Ready(Some(Ok(event))) => self.running.push((self.answer)(event)),
                 Poll::Ready(ended) => {
                     self.end = ended.and_then(Result::err);
                     self.events = None;
@@ -156,11 +197,11 @@ where
     }
 }
 
-impl<S, F, A> Stream for Answers<S, F>
+impl<S, F, A> Stream for Answers<S, F, A>
 where
     S: Stream<Item = Result<Event, Status>> + Unpin,
     F: Fn(Event) -> A + Unpin,
-    A: Future<Output = Ack> + Send + 'static,
+    A: Future<Output = Ack>,
 {
     type Item = Result<Ack, Status>;
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `gauntlet load`.
 #[derive(Debug, Args)]
@@ -58,11 +58,13 @@ How far the earlier runs lie apart is the noise. With a single one nothing is ca
         #[arg(long, display_order = 901)]
         json: bool,
     },
-    /// Write report.md and report.html of a run anew from its report.json.
+    /// Write the other files of a run anew from its report.json.
     Report {
         /// The folder of the run.
         run: PathBuf,
     },
+    /// Print the JSON Schema of report.json.
+    Schema,
 }
 
 /// `gauntlet load run`.
@@ -73,9 +75,12 @@ Examples:
       Scenario 4 in a minute, against a private server on SQLite.
   gauntlet load run 4 --start-server --store postgres://gauntlet:secret@localhost/postgres
       The whole half hour, against a private server with a new database on that PostgreSQL.
+  gauntlet load run 4 --start-server --duration 60s --scale 30 --profiles --sign-in es256
+      With signed tokens, and with flame graphs of the server in the report.
   gauntlet load run mine.toml --target http://host:8000/challenge --events http://host:6566 \\
       --ops http://host:8080 --catalogue challenges.json
-      A server that runs already; it has to believe x-mock-user-id (--auth mock).
+      A server that runs already and believes x-mock-user-id (--auth mock); else add
+      --sign-in es256 --keys ADDRESS, and start it with --jwks-url http://ADDRESS/keys.
 
 The run is valid only if the lab was not the bottleneck: see `gauntlet load --help` for exit codes.
 Ctrl-C ends it early, with a report of what there is.")]
@@ -118,6 +123,39 @@ pub(crate) struct RunArgs {
     /// Listen here for the grants that it posts (its `--webhook-url` is `http://ADDRESS/grants`), and count them.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "start_server")]
     pub(crate) receiver: Option<SocketAddr>,
+    /// The secret that the grants are signed with; without it signatures are not looked at.
+    #[arg(long, value_name = "whsec_...", requires = "receiver")]
+    pub(crate) webhook_secret: Option<String>,
+    /// How players sign in: by a header that mock sign-in believes, or with tokens that the lab signs
+    /// with a key that it makes for the run.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = SignIn::Mock)]
+    pub(crate) sign_in: SignIn,
+    /// Publish the key of the tokens here (the server's `--jwks-url` is `http://ADDRESS/keys`).
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "start_server")]
+    pub(crate) keys: Option<SocketAddr>,
+    /// Claims for every token beside `sub`, `namespace`, `iat` and `exp`: a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) claims: Option<String>,
+    /// The authority of the server's certificates, for https addresses.
+    #[arg(long, value_name = "FILE", conflicts_with = "start_server")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Repeat a call that failed up to so many times, as docs/errors.md advises; tries are counted
+    /// apart.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub(crate) retries: u32,
+    /// Take profiles of the server's processor time and memory; it has to run with `--profiles`,
+    /// and the private one then does.
+    #[arg(long)]
+    pub(crate) profiles: bool,
+    /// When [default: in the middle of the run]
+    #[arg(long, value_name = "TIME", requires = "profiles", value_parser = gauntlet_lab::parse_duration)]
+    pub(crate) profile_at: Option<Duration>,
+    /// A control group to watch (version 2), such as a container's.
+    #[arg(long = "cgroup", value_name = "NAME=DIR", value_parser = folder)]
+    pub(crate) cgroups: Vec<(String, PathBuf)>,
+    /// Fail the run, with 2, when latency, memory or a table grows while the load does not.
+    #[arg(long)]
+    pub(crate) fail_on_drift: bool,
     /// A PostgreSQL to look into with its statistics views.
     #[arg(long, value_name = "URL")]
     pub(crate) postgres: Option<String>,
@@ -127,12 +165,15 @@ pub(crate) struct RunArgs {
     /// Cut the run after this time [default: the scenario's]
     #[arg(long, value_name = "TIME", value_parser = gauntlet_lab::parse_duration)]
     pub(crate) duration: Option<Duration>,
-    /// Shorten the waits of users to a tenth with 10, which is the same as 0.1.
+    /// How many times shorter the waits of users are: 30 makes a session of 26 s one of 0.9 s.
     #[arg(long, value_name = "TIMES", value_parser = times)]
     pub(crate) scale: Option<f64>,
     /// How many users there are [default: the scenario's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) users: Option<u32>,
+    /// How many sessions each user has at most [default: the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sessions: Option<u32>,
     /// How many players there are, users included [default: the scenario's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) players: Option<u32>,
@@ -145,7 +186,7 @@ pub(crate) struct RunArgs {
     /// Decides every draw of the lab: the same seed asks for the same things.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// The folder for report.json, report.md and report.html [default: load-SCENARIO in this folder]
+    /// The folder for the report's files [default: load-SCENARIO in this folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -155,10 +196,30 @@ fn process(text: &str) -> Result<(String, u32), String> {
     parsed.ok_or_else(|| "a name and a process id, such as db=4711".to_owned())
 }
 
-/// 10 and 0.1 both shorten to a tenth: nobody wants to wait longer than the scenario does.
 fn times(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(times) if times.is_finite() && times > 0.0 && times <= 100_000.0 => Ok(times.max(1.0 / times)),
-        _ => Err("a number greater than 0, such as 10".to_owned()),
+        Ok(times) if (1.0..=1000.0).contains(&times) => Ok(times),
+        Ok(times) if times > 0.0 && times < 1.0 => Err(format!(
+            "waits can be made shorter, not longer; for waits {} times shorter write {}",
+            (1.0 / times).round(),
+            (1.0 / times).round()
+        )),
+        _ => Err("a number from 1 to 1000, such as 30 for waits 30 times shorter".to_owned()),
     }
+}
+
+fn folder(text: &str) -> Result<(String, PathBuf), String> {
+    let parsed = text.split_once('=').map(|(name, folder)| (name.to_owned(), PathBuf::from(folder)));
+    parsed.ok_or_else(|| "a name and a folder, such as db=/sys/fs/cgroup/db.service".to_owned())
+}
+
+/// How the lab's players sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignIn {
+    /// The header x-mock-user-id.
+    Mock,
+    /// Tokens that the lab signs with ES256.
+    Es256,
+    /// Tokens that the lab signs with RS256.
+    Rs256,
 }

@@ -3,20 +3,21 @@
 mod files;
 mod private;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use gauntlet_domain::catalogue;
 use gauntlet_lab::{
-    BUILT_IN, Compared, Exit, Plan, Progress, Receiver, Report, Row, Scenario, Sources, compare,
-    find_built_in, parse_scenario, run as run_lab,
+    Algorithm, Authority, BUILT_IN, Compared, Exit, Identity, KeyServer, Plan, ProfilePlan, Progress,
+    Receiver, Report, Row, Scenario, Sources, Tokens, compare, find_built_in, parse_scenario, run as run_lab,
+    schema,
 };
 use gauntlet_server::clock::{Random as _, SystemRandom};
 use tokio::sync::watch;
 
-use self::private::Private;
+use self::private::{Private, SECRET, Wanted};
 use super::Context;
 use crate::{
-    cli::{LoadArgs, LoadCommand, RunArgs},
+    cli::{LoadArgs, LoadCommand, RunArgs, SignIn},
     output::{Failure, LoadProgress, Output, columns},
 };
 
@@ -48,6 +49,10 @@ pub(super) fn run(context: &Context, args: LoadArgs) -> Result<ExitCode, Failure
             let report = files::read(&run)?;
             files::write(&run, &report)?;
             output.note(&format!("{}: written anew", run.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        LoadCommand::Schema => {
+            output.data(&schema())?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -110,6 +115,9 @@ fn scenario(args: &RunArgs) -> Result<Scenario, Failure> {
     if let Some(ramp) = args.ramp {
         scenario.users.iter_mut().for_each(|users| users.ramp = ramp);
     }
+    if let Some(sessions) = args.sessions {
+        scenario.users.iter_mut().for_each(|users| users.sessions = sessions);
+    }
     if let Some(players) = args.players {
         scenario.players.count = players;
     }
@@ -143,14 +151,17 @@ fn set_event_rate(scenario: &mut Scenario, rate: f64) -> Result<(), Failure> {
 
 async fn load(output: Output, args: RunArgs) -> Result<ExitCode, Failure> {
     let scenario = scenario(&args)?;
+    let seconds = scenario.duration.as_secs_f64();
+    output.note(&format!("{}: {seconds:.0} s, offered: {}", scenario.title, scenario.offer()));
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("load-{}", scenario.name)));
     std::fs::create_dir_all(&out)
         .map_err(|error| Failure::caused(format_args!("cannot make the folder {}", out.display()), &error))?;
     let run = SystemRandom.number();
-    let (plan, private) = plan(&args, scenario, &out, run).await?;
+    let signing = Signing::start(&args).await?;
+    let (plan, private) = plan(&args, scenario, &signing, &out, run).await?;
     let (stop, stopped) = watch::channel(false);
     let (tell, progress) = watch::channel(Progress::default());
-    let running = run_lab(plan, stopped, tell);
+    let running = Box::pin(run_lab(plan, stopped, tell));
     let result = show_while(output, running, progress, stop).await;
     if let Some(private) = private {
         private.end().await?;
@@ -159,6 +170,23 @@ async fn load(output: Output, args: RunArgs) -> Result<ExitCode, Failure> {
     files::write(&out, &report)?;
     output.data(&summary(&report, &out))?;
     Ok(ExitCode::from(report.verdict.code))
+}
+
+/// Waits for Ctrl-C, or for whoever runs the lab to end it.
+async fn interrupted() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_not_heard) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
 }
 
 /// Awaits the run; Ctrl-C asks it to end.
@@ -178,7 +206,7 @@ async fn show_while(
                 let now = progress.borrow_and_update().clone();
                 shown.show(&now);
             }
-            Ok(()) = tokio::signal::ctrl_c(), if !asked => {
+            () = interrupted(), if !asked => {
                 asked = true;
                 stop.send_replace(true);
                 output.note("ending early: waiting for what is under way, then checking the ledger");
@@ -193,15 +221,19 @@ async fn show_while(
 async fn plan(
     args: &RunArgs,
     scenario: Scenario,
+    signing: &Signing,
     out: &std::path::Path,
     run: u64,
 ) -> Result<(Plan, Option<Private>), Failure> {
     let listen = args.receiver.or_else(|| args.start_server.then(|| ([127, 0, 0, 1], 0).into()));
     let receiver = match listen {
         Some(address) => Some(
-            Receiver::start(address)
-                .await
-                .map_err(|error| Failure::caused("the lab cannot count grants", &error))?,
+            Receiver::start(
+                address,
+                if args.start_server { Some(SECRET) } else { args.webhook_secret.as_deref() },
+            )
+            .await
+            .map_err(|error| Failure::caused("the lab cannot count grants", &error))?,
         ),
         None => None,
     };
@@ -209,24 +241,34 @@ async fn plan(
     if let Some(rate) = args.rate {
         configuration.insert("rate".to_owned(), rate.to_string());
     }
+    if args.sign_in != SignIn::Mock {
+        configuration.insert("sign-in".to_owned(), format!("tokens, {:?}", args.sign_in).to_uppercase());
+    }
+    if args.retries > 0 {
+        configuration.insert("retries".to_owned(), args.retries.to_string());
+    }
     let mut plan = Plan {
         speed: args.scale.unwrap_or(1.0),
-        target: args.target.clone().unwrap_or_default(),
         events: args.events.clone(),
         namespace: args.namespace.clone(),
         token: args.events_token.clone(),
-        catalogue: None,
-        receiver: None,
         sources: Sources {
             ops: args.ops.clone(),
             processes: args.pids.clone(),
+            cgroups: args.cgroups.clone(),
             postgres: args.postgres.clone(),
+            postgres_is_own: false,
+            profiles: args.profiles.then_some(ProfilePlan { at: args.profile_at }),
         },
         seed: args.seed,
         run,
         partial: Some(out.join(files::JSON)),
+        identity: signing.identity.clone(),
+        authority: args.ca.as_deref().map(authority).transpose()?,
+        retries: args.retries,
+        drift_fails: args.fail_on_drift,
         configuration,
-        scenario,
+        ..Plan::new(scenario, args.target.clone().unwrap_or_default())
     };
     if !args.start_server {
         plan.catalogue = args.catalogue.as_deref().map(files::read_text).transpose()?;
@@ -238,14 +280,55 @@ async fn plan(
         .map_err(|error| Failure::new(format!("the scenario's catalogue cannot be made: {error}")))?;
     let text = catalogue::to_json(&definition);
     let url = receiver.as_ref().map(Receiver::url).unwrap_or_default();
-    let private = Private::start(args, out, &text, &url, run).await?;
+    let keys = signing.keys.as_ref().map(KeyServer::url);
+    let wanted = Wanted { catalogue: &text, webhook: &url, keys: keys.as_deref() };
+    let private = Private::start(args, out, &wanted, run).await?;
     (plan.target, plan.events) = (private.http.clone(), Some(private.events.clone()));
     plan.sources.ops = Some(private.ops.clone());
     plan.sources.processes.push(("server".to_owned(), private.pid()));
-    plan.sources.postgres = plan.sources.postgres.or_else(|| private.database());
+    if plan.sources.postgres.is_none() {
+        plan.sources.postgres = private.database();
+        plan.sources.postgres_is_own = true;
+    }
     plan.configuration.extend(private.configuration());
     (plan.catalogue, plan.receiver) = (Some(text), receiver);
     Ok((plan, Some(private)))
+}
+
+/// How the players of the run sign in, and where the server finds the key for it.
+struct Signing {
+    identity: Identity,
+    keys: Option<KeyServer>,
+}
+
+impl Signing {
+    async fn start(args: &RunArgs) -> Result<Self, Failure> {
+        let algorithm = match args.sign_in {
+            SignIn::Mock if args.keys.is_some() || args.claims.is_some() => {
+                return Err(Failure::new("--keys and --claims are about tokens").hint("add --sign-in es256"));
+            }
+            SignIn::Mock => return Ok(Self { identity: Identity::Mock, keys: None }),
+            SignIn::Es256 => Algorithm::Es256,
+            SignIn::Rs256 => Algorithm::Rs256,
+        };
+        let claims = args.claims.as_deref().map(serde_json::from_str).transpose();
+        let claims = claims.map_err(|error| Failure::caused("--claims has to be a JSON object", &error))?;
+        let failed = |error: gauntlet_lab::Error| Failure::caused("the lab cannot sign tokens", &error);
+        let tokens = Tokens::new(algorithm, &args.namespace, claims.unwrap_or_default()).map_err(failed)?;
+        let listen = args.keys.or_else(|| args.start_server.then(|| ([127, 0, 0, 1], 0).into()));
+        let Some(address) = listen else {
+            return Err(Failure::new("a server that runs already needs the key of the tokens")
+                .hint("add --keys ADDRESS, and give the server --jwks-url http://ADDRESS/keys"));
+        };
+        let keys = KeyServer::start(address, &tokens).await.map_err(failed)?;
+        Ok(Self { identity: Identity::Tokens(Arc::new(tokens)), keys: Some(keys) })
+    }
+}
+
+fn authority(path: &std::path::Path) -> Result<Authority, Failure> {
+    let pem = files::read_text(path)?.into_bytes();
+    Authority::from_pem(pem)
+        .map_err(|problem| Failure::new(format!("--ca: {} cannot be used: {problem}", path.display())))
 }
 
 /// What is said in the terminal.

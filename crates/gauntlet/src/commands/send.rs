@@ -4,15 +4,9 @@ use std::time::Duration;
 
 use gauntlet_domain::Timestamp;
 use gauntlet_proto::{
-    iam::{
-        LoginDetails, UserLoggedIn,
-        user_authentication_user_logged_in_service_client::UserAuthenticationUserLoggedInServiceClient,
-    },
-    rpc,
-    statistic::{
-        StatItem, StatItemUpdated,
-        statistic_stat_item_updated_service_client::StatisticStatItemUpdatedServiceClient,
-    },
+    iam::user_authentication_user_logged_in_service_client::UserAuthenticationUserLoggedInServiceClient,
+    platform::EventHead, rpc,
+    statistic::statistic_stat_item_updated_service_client::StatisticStatItemUpdatedServiceClient,
 };
 use gauntlet_server::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use prost::Message as _;
@@ -109,42 +103,16 @@ async fn send(
     timestamp: String,
 ) -> Result<(), Status> {
     let (namespace, user_id) = (settings.namespace.clone(), settings.player.clone());
+    let head = EventHead { id, namespace, user_id, timestamp };
     match command {
         SendCommand::Login { .. } => {
-            let event = UserLoggedIn {
-                payload: Some(LoginDetails {}),
-                id,
-                version: 1,
-                name: "userLoggedIn".to_owned(),
-                namespace,
-                timestamp,
-                user_id,
-                ..UserLoggedIn::default()
-            };
             UserAuthenticationUserLoggedInServiceClient::new(channel)
-                .on_message(authorized(settings, event)?)
+                .on_message(authorized(settings, head.login())?)
                 .await?;
         }
         SendCommand::Stat { stat, value, inc, .. } => {
-            let item = StatItem {
-                namespace: namespace.clone(),
-                stat_code: stat.clone(),
-                user_id: user_id.clone(),
-                latest_value: *value,
-                inc: *inc,
-            };
-            let event = StatItemUpdated {
-                payload: Some(item),
-                id,
-                version: 1,
-                name: "statItemUpdated".to_owned(),
-                namespace,
-                timestamp,
-                user_id,
-                ..StatItemUpdated::default()
-            };
             StatisticStatItemUpdatedServiceClient::new(channel)
-                .on_message(authorized(settings, event)?)
+                .on_message(authorized(settings, head.stat(stat, *value, *inc))?)
                 .await?;
         }
     }

@@ -59,7 +59,8 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Result<(), Failure> {
         let _inside = runtime.enter();
         export::traces(&settings.traces)
     };
-    let result = runtime.block_on(serve(&settings, sign, catalogue, traces.clone()));
+    let input = Input::watched(args.until_stdin_ends);
+    let result = runtime.block_on(serve(&settings, sign, catalogue, traces.clone(), input));
     traces.shut_down(FLUSH);
     // What is still running was told to stop, or was left behind by a second signal.
     runtime.shutdown_background();
@@ -71,6 +72,7 @@ async fn serve(
     sign: Sign,
     catalogue: Checked,
     traces: Traces,
+    input: Input,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     if settings.profiles {
@@ -101,12 +103,13 @@ async fn serve(
         .await
         .map_err(|error| Failure::new(chain(&error)))?;
     tell_start(server.addresses(), settings, sign);
-    until_stopped(server, &mut signals).await
+    until_stopped(server, &mut signals, input).await
 }
 
-/// Runs until the first signal, then stops in order; a second signal, or the death of a part of
-/// the server, ends with a failure.
-async fn until_stopped(server: Server, signals: &mut Signals) -> Result<(), Failure> {
+/// Runs until the first signal or the end of a watched input, then stops in order; a second signal,
+/// or the death of a part of the server, ends with a failure.
+async fn until_stopped(server: Server, signals: &mut Signals, input: Input) -> Result<(), Failure> {
+    let mut input = std::pin::pin!(input.ended());
     let failed = loop {
         tokio::select! {
             biased;
@@ -114,6 +117,7 @@ async fn until_stopped(server: Server, signals: &mut Signals) -> Result<(), Fail
                 Asked::Stop => break None,
                 Asked::Reload => server.reload_catalogue().await,
             },
+            () = &mut input => break None,
             why = server.failed() => break Some(why),
         }
     };
@@ -259,6 +263,35 @@ fn tell_start(addresses: Addresses, settings: &ServeSettings, sign: Sign) {
         ops = url(Some(addresses.ops), "", ""),
         "ready"
     );
+}
+
+/// Standard input, if its end asks the service to stop: a pipe ends with the process that holds it.
+struct Input(Option<tokio::sync::oneshot::Receiver<()>>);
+
+impl Input {
+    fn watched(wanted: bool) -> Self {
+        Self(wanted.then(|| {
+            let (tell, ended) = tokio::sync::oneshot::channel();
+            // A thread of its own: a read that waits would keep the runtime from ending.
+            std::thread::spawn(move || {
+                // An input that cannot be read has ended, too.
+                let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+                // Nobody listens any more when the service has stopped already.
+                let _stopped = tell.send(());
+            });
+            ended
+        }))
+    }
+
+    /// Waits for its end; for ever if it is not watched.
+    async fn ended(self) {
+        match self.0 {
+            Some(ended) => {
+                let _ended = ended.await;
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// What a signal asks for.

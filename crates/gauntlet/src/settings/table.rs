@@ -62,7 +62,7 @@ pub(crate) static MAX_CONNECTIONS: Setting = Setting {
     key: "max-connections",
     flag: "max-connections",
     env: "GAUNTLET_MAX_CONNECTIONS",
-    default: Some("10"),
+    default: Some("4"),
     value: "N",
     help: "Most connections to PostgreSQL at a time; few serve hundreds of players",
     commands: DATABASE,

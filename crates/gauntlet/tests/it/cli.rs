@@ -1,7 +1,7 @@
 //! The command line: what it says, where it says it, and how it ends.
 
 mod live;
-mod secure;
+pub(crate) mod secure;
 mod snapshots;
 
 use std::{

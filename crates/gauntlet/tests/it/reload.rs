@@ -211,9 +211,9 @@ impl Watcher {
                 assert_eq!(reply.status, 200, "{reply:?}");
                 let version: usize = reply.catalogue.expect("a version").parse().expect("a number");
                 let goals = reply.body["challenges"][0]["goals"].as_array().expect("goals");
-                let news = goals.iter().filter(|goal| {
-                    goal["goalId"].as_str().is_some_and(|id| id.starts_with("news-"))
-                });
+                let news = goals
+                    .iter()
+                    .filter(|goal| goal["goalId"].as_str().is_some_and(|id| id.starts_with("news-")));
                 assert_eq!(news.count(), version - 1, "header and body are of one version");
                 let spare = goals.iter().find(|goal| goal["goalId"] == "spare").expect("it is there");
                 assert_eq!(spare["requirement"]["targetValue"], 8 + version);

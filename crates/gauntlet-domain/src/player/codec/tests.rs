@@ -111,11 +111,11 @@ fn terms_that_are_kept_have_their_section() {
     let terms = |goal, version, cycle| HeldTerms { goal: GoalNumber(goal), version, cycle };
     player.hold_terms(vec![terms(300, 2, 0), terms(7, 1, 20_781)]);
     let live = player.encode_live();
-    let section = [4, 10, 2, 7, 1, 0xad, 0xa2, 0x01, 0xa5, 0x02, 2, 0];
+    let section = [7, 10, 2, 7, 1, 0xad, 0xa2, 0x01, 0xa5, 0x02, 2, 0];
     assert_eq!(live.len(), plain.len() + section.len());
     assert!(live.windows(section.len()).any(|window| window == section), "{live:?}");
     player.is_now_as_of(300);
-    assert_eq!(player.encode_settled().unwrap()[2..6], [4, 2, 0xac, 0x02]);
+    assert_eq!(player.encode_settled().unwrap()[2..6], [7, 2, 0xac, 0x02]);
     let read = Player::decode(&player.encode_live(), Some(player.encode_settled().as_deref()));
     assert_eq!(read.as_ref(), Ok(&player));
     assert_eq!((read.unwrap().settled_as_of(), player.head.catalogue_version), (300, 300));

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::{
-    report::{Check, EndpointFound, Gate, GateEnd, Latencies, Report, chart::escape, markdown},
+    report::{
+        Check, DriftEnd, EndpointFound, Gate, GateEnd, Latencies, Report, chart::escape, markdown, summary,
+    },
     units::thousands,
 };
 
@@ -46,10 +48,7 @@ pub(super) fn first_screen(out: &mut String, report: &Report) {
     out.push_str(
         "<th>value</th><th>95 % interval</th><th>below</th><th>samples</th><th class=\"text\"></th></tr>",
     );
-    let mut gates: Vec<&Gate> = report.gates.iter().collect();
-    // The worst first: how much of the limit is used.
-    gates.sort_by(|one, other| (other.value / other.limit).total_cmp(&(one.value / one.limit)));
-    for gate in gates {
+    for gate in summary::worst(report) {
         self::gate(out, gate);
     }
     out.push_str("</table></section><div class=\"two\"><section><h2>Is the run valid?</h2><table>");
@@ -101,7 +100,7 @@ fn check(out: &mut String, check: &Check) {
 }
 
 /// A number with as many digits as mean something.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let text = if value == 0.0 {
         "0".to_owned()
     } else if value.abs() >= 1000.0 {
@@ -132,7 +131,65 @@ pub(super) fn endpoints(out: &mut String, report: &Report) {
             row(out, &format!("{name}, failed"), "", failed);
         }
     }
-    out.push_str("</table></section>");
+    out.push_str("</table>");
+    if !report.retries.is_empty() {
+        out.push_str(
+            "<h3>Tries that were repeated</h3><p class=\"soft\">They are no calls of their own: a call's ",
+        );
+        out.push_str(
+            "latency counts from when it should have begun to its last answer.</p><table><tr><th></th>",
+        );
+        out.push_str("<th class=\"text\">what came back</th><th>tries</th><th>came to a good end</th></tr>");
+        for retried in &report.retries {
+            let _ = write!(
+                out,
+                "<tr><td>{}</td><td class=\"text\">{}, {}</td><td>{}</td><td>{}</td></tr>",
+                escape(&retried.endpoint),
+                escape(&retried.class),
+                escape(&retried.reason),
+                thousands(retried.tries),
+                thousands(retried.recovered)
+            );
+        }
+        out.push_str("</table>");
+    }
+    out.push_str("</section>");
+}
+
+/// What grows while the load does not.
+pub(super) fn drift(out: &mut String, report: &Report) {
+    let figures = &report.drift.figures;
+    if figures.is_empty() {
+        return;
+    }
+    let (class, headline) = match (report.drift.rising().count(), markdown::judged(report)) {
+        (0, 0) => ("soft", "The run was too short to tell.".to_owned()),
+        (0, judged) => ("good", format!("None of {judged} figures rises.")),
+        (rising, judged) => ("bad", format!("{rising} of {judged} figures rise.")),
+    };
+    let _ = write!(out, "<section><h2>Drift</h2><p class=\"{class}\">{headline}</p><details");
+    out.push_str(if class == "bad" { " open" } else { "" });
+    out.push_str(
+        "><summary>Medians of the first and the last third, without the first quarter of the run</summary>",
+    );
+    out.push_str("<table><tr><th></th><th>first</th><th>last</th><th></th><th class=\"text\"></th></tr>");
+    for found in figures {
+        let class = match found.end {
+            DriftEnd::Rising => "bad",
+            DriftEnd::Unsure => "thin",
+            DriftEnd::Flat | DriftEnd::Falling => "good",
+        };
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text {class}\">{}</td></tr>",
+            escape(&found.name),
+            number(found.first),
+            number(found.last),
+            escape(&found.unit),
+            markdown::drift_end(found.end)
+        );
+    }
+    out.push_str("</table></details></section>");
 }
 
 fn row(out: &mut String, name: &str, rate: &str, of: &Latencies) {
@@ -192,6 +249,7 @@ pub(super) fn ledger(out: &mut String, report: &Report) {
                 ("beyond one for each claim", grants.doubled),
                 ("claimed by nobody", grants.unasked),
                 ("repeated calls with known keys", grants.repeated_calls),
+                ("calls without a good signature", grants.badly_signed_calls),
             ],
         );
         for example in &grants.examples {

@@ -129,9 +129,10 @@ impl Site {
     async fn browse(&self, player: &str) -> (Vec<(String, i32, i32)>, String) {
         let browse = self.engine.api().browse(&Caller { player: player.into() }, None, false).await.unwrap();
         let shown: Challenge = browse.messages().pop().unwrap();
-        let goals = shown.goals.into_iter().map(|goal| {
-            (goal.goal_id, goal.progress, goal.requirement.unwrap_or_default().target_value)
-        });
+        let goals = shown
+            .goals
+            .into_iter()
+            .map(|goal| (goal.goal_id, goal.progress, goal.requirement.unwrap_or_default().target_value));
         (goals.collect(), browse.entity_tag())
     }
 }

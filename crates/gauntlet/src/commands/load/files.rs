@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use gauntlet_lab::{Report, VERSION, html, markdown};
+use gauntlet_lab::{Report, VERSION, html, junit, markdown, summary};
 
 use crate::output::Failure;
 
@@ -13,9 +13,13 @@ pub(super) const JSON: &str = "report.json";
 pub(super) fn write(folder: &Path, report: &Report) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(report)
         .map_err(|error| Failure::caused("the report cannot be written as JSON", &error))?;
-    for (name, text) in
-        [(JSON, json), ("report.md", markdown::page(report)), ("report.html", html::page(report))]
-    {
+    for (name, text) in [
+        (JSON, json),
+        ("report.md", markdown::page(report)),
+        ("report.html", html::page(report)),
+        ("report.junit.xml", junit(report)),
+        ("summary.md", summary(report)),
+    ] {
         let path = folder.join(name);
         fs::write(&path, text)
             .map_err(|error| Failure::caused(format_args!("cannot write {}", path.display()), &error))?;

@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(60);
 /// How long it may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 /// Signs what only the lab reads, on loopback.
-const SECRET: &str = "whsec_bG9hZCBsYWI6IG5vdGhpbmcgb2YgdmFsdWUgaXMgc2lnbmVk";
+pub(super) const SECRET: &str = "whsec_bG9hZCBsYWI6IG5vdGhpbmcgb2YgdmFsdWUgaXMgc2lnbmVk";
 
 /// The server of a run.
 pub(super) struct Private {
@@ -31,6 +31,16 @@ pub(super) struct Private {
     pub(super) events: String,
     pub(super) ops: String,
     flags: Vec<String>,
+}
+
+/// What the lab listens on for the server, and what it wants of it.
+pub(super) struct Wanted<'a> {
+    /// The text of the catalogue.
+    pub(super) catalogue: &'a str,
+    /// Where grants are posted.
+    pub(super) webhook: &'a str,
+    /// Where the keys of tokens are; `None`: mock sign-in.
+    pub(super) keys: Option<&'a str>,
 }
 
 /// Where it keeps its players.
@@ -57,15 +67,14 @@ impl Private {
     pub(super) async fn start(
         args: &RunArgs,
         out: &Path,
-        catalogue: &str,
-        webhook: &str,
+        wanted: &Wanted<'_>,
         run: u64,
     ) -> Result<Self, Failure> {
         let file = out.join("catalogue.json");
-        std::fs::write(&file, catalogue)
+        std::fs::write(&file, wanted.catalogue)
             .map_err(|error| Failure::caused(format_args!("cannot write {}", file.display()), &error))?;
         let store = Store::make(args.store.as_deref(), out, run).await?;
-        let (child, ready) = match launch(args, out, &file, &store, webhook) {
+        let (child, ready) = match launch(args, out, &file, &store, wanted) {
             Ok(started) => started,
             Err(failure) => {
                 store.remove().await?;
@@ -206,18 +215,27 @@ fn launch(
     out: &Path,
     catalogue: &Path,
     store: &Store,
-    webhook: &str,
+    wanted: &Wanted<'_>,
 ) -> Result<(Child, Value), Failure> {
     let program =
         std::env::current_exe().map_err(|error| Failure::caused("cannot find this program", &error))?;
     let any = "127.0.0.1:0";
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    // A Ctrl-C in the terminal is for the lab, which still has to ask the server about the end.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command
         // Settings of whoever runs the lab are none of the private server's.
         .env_clear()
-        .args(["serve", "--auth", "mock", "--player-rate", "0", "--log-format", "json", "--catalogue"])
+        .args(["serve", "--player-rate", "0", "--log-format", "json", "--until-stdin-ends", "--catalogue"])
         .arg(catalogue)
+        .args(match wanted.keys {
+            None => vec!["--auth", "mock"],
+            Some(keys) => vec!["--auth", "jwt", "--jwks-url", keys],
+        })
+        .args(args.profiles.then_some("--profiles"))
         .args(["--http", any, "--grpc", any, "--events", any, "--ops", any, "--store", store.url()])
-        .args(["--rewards", "webhook", "--webhook-url", webhook, "--webhook-secret", SECRET])
+        .args(["--rewards", "webhook", "--webhook-url", wanted.webhook, "--webhook-secret", SECRET])
         .args([
             "--webhook-class",
             "takes-key",
@@ -226,7 +244,8 @@ fn launch(
             &args.namespace,
         ])
         .args(&args.serve)
-        .stdin(Stdio::null())
+        // Held until the lab ends, however it ends: then the server ends, too.
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

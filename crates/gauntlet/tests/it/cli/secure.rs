@@ -8,7 +8,7 @@ use super::{run, run_with};
 use crate::process::Process;
 
 /// An authority, and certificates of it for a server and a sender, as files.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
