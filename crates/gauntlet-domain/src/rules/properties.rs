@@ -255,8 +255,7 @@ impl History {
         let age = self.world.now.since(first);
         if (0..RECEIPTS_MS).contains(&age) {
             let before = self.without_hindsight();
-            let told =
-                !needs_receipts(&event, &self.world.catalogue) || self.world.receipts.contains(&event.key);
+            let told = !needs_receipts(&event, &self.world.catalogue) || self.world.has_receipt(&event);
             self.world.event(&event);
             let after = self.without_hindsight();
             if told {
