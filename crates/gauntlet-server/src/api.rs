@@ -23,9 +23,7 @@ mod messages;
 mod rotation;
 
 pub use browse::Browse;
-#[cfg(test)]
-pub(crate) use messages::initialized;
-pub(crate) use messages::{assigned_goal, goal_message, seconds_until, under_terms};
+pub(crate) use messages::{assigned_goal, goal_message, initialized, seconds_until, under_terms};
 
 /// Faults of a catalogue that are told to whoever asked for a reload; the log and
 /// `gauntlet catalogue check` have them all.
@@ -142,14 +140,14 @@ impl Api {
         Ok(Browse { catalogue, stored, challenge, active_only, now, player: caller.player.clone() })
     }
 
-    /// Assigns default goals and answers the active ones, with the version of the catalogue. A player
-    /// for whom nothing changes costs one read and no write.
+    /// Assigns default goals and answers the active ones. A player for whom nothing changes costs
+    /// one read and no write.
     ///
     /// # Errors
     /// What the rules refuse, a full queue, a store that does not answer, too many conflicts.
-    pub async fn initialize(&self, caller: &Caller) -> Result<(proto::InitializeResponse, u32), ApiError> {
+    pub async fn initialize(&self, caller: &Caller) -> Result<proto::InitializeResponse, ApiError> {
         let (reply, catalogue) = self.begin(caller).await?;
-        Ok((messages::initialized(&catalogue, reply), catalogue.version()))
+        Ok(messages::initialized(&catalogue, reply))
     }
 
     /// The same before it is written as a message, with the catalogue that its goals are named by.

@@ -74,11 +74,11 @@ fn goal_schema() -> Value {
         .finish();
     let is = |field: &str, word: &str| json!({"required": [field], "properties": {field: {"const": word}}});
     let no_rotation = json!({"not": {"required": ["rotation"]}});
-    schema["allOf"] = json!([
-        {"if": {"required": ["daily"], "properties": {"daily": {"const": true}}},
-         "then": {"allOf": [is("type", "increment"), no_rotation]}},
-        {"if": is("type", "daily"), "then": no_rotation},
-    ]);
+    if let Some(rules) = schema["allOf"].as_array_mut() {
+        rules.push(json!({"if": {"required": ["daily"], "properties": {"daily": {"const": true}}},
+                          "then": {"allOf": [is("type", "increment"), no_rotation]}}));
+        rules.push(json!({"if": is("type", "daily"), "then": no_rotation}));
+    }
     schema
 }
 

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::status;
 use crate::{
-    api::{Api, Caller},
+    api::{Api, Caller, initialized},
     auth::{
         SignIn,
         permissions::{ADMIN_READ, ADMIN_WRITE, Permission},
@@ -81,8 +81,8 @@ impl service_server::Service for Service {
         request: Request<proto::InitializeRequest>,
     ) -> Reply<proto::InitializeResponse> {
         let (caller, _) = self.open(request).await?;
-        let (message, version) = self.api.initialize(&caller).await.map_err(status)?;
-        Ok(of_version(version, message))
+        let (begun, catalogue) = self.api.begin(&caller).await.map_err(status)?;
+        Ok(of_version(catalogue.version(), initialized(&catalogue, begun)))
     }
 
     async fn set_goal_active(

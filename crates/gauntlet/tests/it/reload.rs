@@ -251,8 +251,8 @@ async fn a_file_is_watched_and_one_with_faults_changes_nothing() {
     until(|| async { version() }, |seen| *seen == 2).await;
 
     // A file that breaks off is rejected, by the watch and by an administrator.
-    let whole = catalogue(3);
-    write(&whole[..whole.len() / 2]);
+    let third = catalogue(3);
+    write(&third[..third.len() / 2]);
     until(|| async { reloads("rejected") }, |seen| *seen == 1).await;
     let admin = Http { base: &process.http, player: "admin" };
     let refused = admin.post("/v1/admin/catalogue/reload", "");
@@ -266,7 +266,7 @@ async fn a_file_is_watched_and_one_with_faults_changes_nothing() {
 
     // A link that is swapped, as orchestrators do.
     let other = folder.path().join("other.json");
-    std::fs::write(&other, &whole).expect("the catalogue");
+    std::fs::write(&other, &third).expect("the catalogue");
     std::fs::remove_file(&file).expect("removed");
     std::os::unix::fs::symlink(&other, &file).expect("a link");
     until(|| async { version() }, |seen| *seen == 3).await;

@@ -172,7 +172,7 @@ fn goal_ids_and_texts() {
         (
             "G/name!",
             json!(0),
-            "challenges[0].goals[0][\"name!\"]: unknown field; allowed: goalId, name, description, type, eventSource, daily, defaultAssigned, timeZone, requirement, reward, prerequisites, rotation, unclaimed; did you mean \"name\"?",
+            "challenges[0].goals[0][\"name!\"]: unknown field; allowed: goalId, name, description, type, eventSource, daily, defaultAssigned, timeZone, requirement, reward, prerequisites, rotation, unclaimed, onChange; did you mean \"name\"?",
         ),
     ]);
 }
