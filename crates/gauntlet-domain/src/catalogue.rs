@@ -19,11 +19,11 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 pub use definition::{
-    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator, ProgressMode,
-    Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
+    ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
 };
-pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
 pub use diff::{Difference, diff};
+pub use generate::{GeneratePlan, LOAD_STATS, PlanError, generate};
 pub use parse::{Fault, Faults, parse};
 pub use schema::schema;
 pub use write::to_json;

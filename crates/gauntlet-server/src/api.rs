@@ -89,7 +89,10 @@ impl Api {
     /// `CATALOGUE_FAULTY` with the first faults; a store that does not answer.
     pub async fn reload_catalogue(&self) -> Result<proto::CatalogueStatus, ApiError> {
         let Some(keeper) = &self.keeper else {
-            return Err(ApiError::new(Reason::CatalogueFaulty, "this server was given its catalogue for good"));
+            return Err(ApiError::new(
+                Reason::CatalogueFaulty,
+                "this server was given its catalogue for good",
+            ));
         };
         let standing = keeper.reload().await.map_err(|error| self.not_reloaded(&error))?;
         Ok(messages::catalogue_status(standing))
@@ -110,9 +113,9 @@ impl Api {
                     .with("faults", lines.join("\n"))
             }
             ReloadError::Store(error) => self.core.failed(error),
-            ReloadError::Version(_) => faulty(
-                "a version of the catalogue cannot be loaded by this server; the log says why".into(),
-            ),
+            ReloadError::Version(_) => {
+                faulty("a version of the catalogue cannot be loaded by this server; the log says why".into())
+            }
         }
     }
 

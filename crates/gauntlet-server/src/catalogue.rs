@@ -114,10 +114,7 @@ async fn register_checked(
 
 /// The catalogue in use, which remembers the terms of those before it; `None`: none ever was.
 /// `before` is one to start from.
-async fn in_use(
-    store: &dyn Store,
-    before: Option<Arc<Catalogue>>,
-) -> Result<Option<Arc<Catalogue>>, Error> {
+async fn in_use(store: &dyn Store, before: Option<Arc<Catalogue>>) -> Result<Option<Arc<Catalogue>>, Error> {
     let after = before.as_ref().map_or(0, |before| before.version());
     let used = store.used_catalogues(after).await?;
     follow(store, before, &used).await
@@ -147,8 +144,7 @@ async fn follow(
 /// A version as the one that follows another.
 async fn load(store: &dyn Store, version: u32, previous: Option<&Catalogue>) -> Result<Catalogue, Error> {
     let text = store.catalogue_text(version).await?.ok_or(Error::Missing(version))?;
-    let definition =
-        catalogue::parse(&text).map_err(|faults| Error::Unreadable { version, faults })?;
+    let definition = catalogue::parse(&text).map_err(|faults| Error::Unreadable { version, faults })?;
     let ids: Vec<String> = definition.goal_ids().map(str::to_owned).collect();
     // They have their numbers: this reads them.
     let numbers = store.intern_goals(&ids).await?;

@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_domain::{
-    Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide, show_under,
-};
+use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide, show_under};
 use gauntlet_store::{Error as StoreError, Lease, PlayerKey, Store, Stored};
 use tokio::time::Instant;
 

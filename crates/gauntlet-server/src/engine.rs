@@ -87,12 +87,24 @@ impl Engine {
             }
             helpers.spawn_until("catalogue", &stop_helpers, keeper.clone().keep(stop_helpers.clone()));
         }
-        Ok(Self { core, shards, rewards, keeper, writers, readers, stop_readers, claims, helpers, stop_helpers })
+        Ok(Self {
+            core,
+            shards,
+            rewards,
+            keeper,
+            writers,
+            readers,
+            stop_readers,
+            claims,
+            helpers,
+            stop_helpers,
+        })
     }
 
     /// The player API over these parts.
     pub(crate) fn api(&self) -> Api {
-        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone()).with_keeper(self.keeper.clone())
+        Api::new(self.core.clone(), self.shards.clone(), self.rewards.clone())
+            .with_keeper(self.keeper.clone())
     }
 
     /// The way in for events over these parts.

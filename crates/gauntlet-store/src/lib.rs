@@ -35,9 +35,9 @@ mod rows;
 mod sqlite;
 
 pub use contract::{
-    BoxError, DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded,
-    Locked, LockedDecision, Meeting, PlayerKey, PoolBusy, PoolStatus, Replica, Retry, ServerDown, Store, Stored, Write,
-    Written,
+    BoxError, DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState, JournalRow,
+    Lease, Load, Loaded, Locked, LockedDecision, Meeting, PlayerKey, PoolBusy, PoolStatus, Replica, Retry,
+    ServerDown, Store, Stored, Write, Written,
 };
 pub use figures::{Figures, Times};
 pub use memory::MemoryStore;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use gauntlet_domain::{GoalNumber, GrantKey, JournalEntry, ReceiptKey, Timestamp};
 
 use crate::contract::{
-    DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load, Loaded, Locked,
-    LockedDecision, Meeting, PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
+    DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState, JournalRow, Lease, Load,
+    Loaded, Locked, LockedDecision, Meeting, PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
 };
 use crate::rows::{self, Encoded, RECEIPT_GENERATION_MILLIS, Settled};
 

@@ -62,8 +62,7 @@ const UPGRADE: &str = "players who have it get the new terms, which are no harde
                        once (onChange: upgrade_if_easier)";
 const NO_UPGRADE: &str = "the new terms are not easier in every way: players who have it go on under the old \
                           ones until they claim it, put it away or its cycle ends (onChange: upgrade_if_easier)";
-const RESTART: &str =
-    "players who have it begin at zero under the new terms, but for those who have completed it (onChange: restart)";
+const RESTART: &str = "players who have it begin at zero under the new terms, but for those who have completed it (onChange: restart)";
 const COMPLETED: &str = "who has completed it and not claimed gets the old reward";
 const TEXTS: &str = "all players see the new texts at once";
 const NOW_DEFAULT: &str = "players who lack it get it when their next session begins";

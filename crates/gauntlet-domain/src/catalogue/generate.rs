@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use fastrand::Rng;
 
 use super::definition::{
-    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, Operator, ProgressMode,
-    Requirement, Reward, RewardKind,
+    ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, Operator,
+    ProgressMode, Requirement, Reward, RewardKind,
 };
 use crate::limits::{IdError, check_id};
 

@@ -126,8 +126,7 @@ impl Catalogue {
             };
             let (number, challenge) = (current.number, current.challenge);
             let texts = (current.definition.name.clone(), current.definition.description.clone());
-            let pairs: Vec<(Step, Step)> =
-                steps.iter().cloned().zip(steps.iter().skip(1).cloned()).collect();
+            let pairs: Vec<(Step, Step)> = steps.iter().cloned().zip(steps.iter().skip(1).cloned()).collect();
             let mut list = Vec::with_capacity(pairs.len());
             for (step, next) in pairs {
                 let (name, description) = texts.clone();
@@ -162,7 +161,9 @@ impl Catalogue {
     pub fn goal_as_of(&self, index: GoalIndex, version: u32) -> &Goal {
         let today = self.goal(index);
         let list = self.earlier.get(&today.number).map(Vec::as_slice).unwrap_or_default();
-        list.iter().find(|terms| (terms.from..terms.until).contains(&version)).map_or(today, |terms| &terms.goal)
+        list.iter()
+            .find(|terms| (terms.from..terms.until).contains(&version))
+            .map_or(today, |terms| &terms.goal)
     }
 
     /// Whether the goal has in a version the terms of today.
@@ -175,10 +176,12 @@ impl Catalogue {
     pub(crate) fn changes_after(&self, index: GoalIndex, version: u32) -> impl Iterator<Item = Change<'_>> {
         let today = self.goal(index);
         let list = self.earlier.get(&today.number).map(Vec::as_slice).unwrap_or_default();
-        list.iter().enumerate().filter(move |(_, terms)| terms.until > version).map(move |(at, terms)| Change {
-            version: terms.until,
-            policy: terms.policy,
-            goal: list.get(at + 1).map_or(today, |next| &next.goal),
+        list.iter().enumerate().filter(move |(_, terms)| terms.until > version).map(move |(at, terms)| {
+            Change {
+                version: terms.until,
+                policy: terms.policy,
+                goal: list.get(at + 1).map_or(today, |next| &next.goal),
+            }
         })
     }
 }

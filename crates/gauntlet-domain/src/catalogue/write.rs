@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{
     definition::{
-        ChallengeDefinition, ChangePolicy, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement, Reward,
-        Rotation, RotationKind, Schedule,
+        ChallengeDefinition, ChangePolicy, Definition, GoalDefinition, GoalKind, ProgressMode, Requirement,
+        Reward, Rotation, RotationKind, Schedule,
     },
     names::{CHANGE_POLICIES, EVENT_SOURCES, OPERATORS, PROGRESS_MODES, REWARD_KINDS, WEEKDAYS, name_of},
 };

@@ -10,8 +10,8 @@ use crate::{
     GrantKey, GrantOrder, GrantResult, JournalEntry, JournalKind, Player, ReceiptKey, Refusal, Reply, Status,
     Timestamp,
     catalogue::{
-        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry,
+        Operator, ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
     },
     count_event, decide, needs_receipts, view_goal,
 };

@@ -9,11 +9,7 @@ use crate::{
 };
 
 /// Brings the document up to the catalogue of the operation. Answers whether that has changed it.
-pub(super) fn follow_catalogue(
-    player: &mut Player,
-    context: &Context<'_>,
-    effects: &mut Effects,
-) -> bool {
+pub(super) fn follow_catalogue(player: &mut Player, context: &Context<'_>, effects: &mut Effects) -> bool {
     let before = player.head.catalogue_version;
     let completed = follow(player, context.catalogue, context.now);
     journal(player, effects, context.now, JournalKind::Completed, completed);
@@ -51,7 +47,10 @@ fn follow(player: &mut Player, catalogue: &Catalogue, now: Timestamp) -> Vec<Goa
         if next.status == Status::Completed && !state.status.is_done() {
             completed.push(next.number);
         }
-        if next.active && next.status != Status::Claimed && !catalogue.has_terms_of_today(next.number, version) {
+        if next.active
+            && next.status != Status::Claimed
+            && !catalogue.has_terms_of_today(next.number, version)
+        {
             held.push(HeldTerms { goal: next.number, version, cycle: next.cycle.number });
         }
         player.live_mut()[at] = next;

@@ -166,7 +166,12 @@ impl Keeper {
             Ok(standing) => {
                 metrics.reload(Reload::Taken);
                 let Standing { version, newest, waiting_for } = standing;
-                tracing::info!(version, newest, waiting_for = waiting_for.join(" "), "the catalogue was read again");
+                tracing::info!(
+                    version,
+                    newest,
+                    waiting_for = waiting_for.join(" "),
+                    "the catalogue was read again"
+                );
             }
             Err(ReloadError::Faulty(faults)) => {
                 metrics.reload(Reload::Rejected);
@@ -199,7 +204,12 @@ impl Keeper {
             match core.shelf().load_next(core.store(), meeting.newest).await {
                 // Others need not wait for the next round to hear of it.
                 Ok(()) => meeting = self.meet().await?,
-                Err(error) => unloaded = Some(ReloadError::Version(Box::new(error))),
+                Err(error) => {
+                    if core.store().is_shared() {
+                        core.shelf().may_be_behind();
+                    }
+                    unloaded = Some(ReloadError::Version(Box::new(error)));
+                }
             }
         }
         let waits = meeting.newest > meeting.in_use && core.shelf().newest() >= meeting.newest;
@@ -221,12 +231,8 @@ impl Keeper {
             caught_up.map_err(|error| ReloadError::Version(Box::new(error)))?;
         }
         core.metrics().catalogue_newest(meeting.newest);
-        if !core.store().is_shared() {
-            // Nobody else can put one into use.
-        } else if core.shelf().newest() >= meeting.newest {
+        if core.store().is_shared() && core.shelf().newest() >= meeting.newest {
             core.shelf().was_checked(asked);
-        } else {
-            core.shelf().may_be_behind();
         }
         unloaded.map_or_else(|| Ok(self.standing_of(&meeting)), Err)
     }
@@ -317,9 +323,8 @@ impl Keeper {
 /// Replicas at work that have not loaded the newest version. A store that is not shared has no
 /// others: what it remembers of them is from before a crash.
 fn missing(meeting: &Meeting, now: Timestamp, shared: bool) -> Vec<String> {
-    let behind = |replica: &&Replica| {
-        replica.loaded < meeting.newest && now.since(replica.seen_at) < millis(AT_WORK)
-    };
+    let behind =
+        |replica: &&Replica| replica.loaded < meeting.newest && now.since(replica.seen_at) < millis(AT_WORK);
     let replicas = meeting.replicas.iter().filter(behind).map(|replica| replica.instance.clone());
     if shared { replicas.collect() } else { Vec::new() }
 }

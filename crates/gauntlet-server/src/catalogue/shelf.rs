@@ -156,7 +156,12 @@ impl Shelf {
         }
         metrics.catalogue(&adopted);
         let goals = adopted.goals().len();
-        tracing::info!(version = adopted.version(), before = current.version(), goals, "a new catalogue is in use");
+        tracing::info!(
+            version = adopted.version(),
+            before = current.version(),
+            goals,
+            "a new catalogue is in use"
+        );
         Ok(adopted)
     }
 }

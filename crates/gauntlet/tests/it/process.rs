@@ -237,7 +237,8 @@ impl Http<'_> {
             .into();
         let request = request.body(body.to_owned()).expect("a request");
         let mut reply = tokio::task::block_in_place(|| agent.run(request)).expect("a reply");
-        let header = |name: &str| reply.headers().get(name).map(|text| text.to_str().expect("ASCII").to_owned());
+        let header =
+            |name: &str| reply.headers().get(name).map(|text| text.to_str().expect("ASCII").to_owned());
         let (etag, catalogue) = (header("etag"), header("x-catalogue-version"));
         let text = reply.body_mut().read_to_string().expect("a body in UTF-8");
         let body = if text.is_empty() {

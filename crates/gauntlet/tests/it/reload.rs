@@ -67,7 +67,8 @@ impl Replica {
 
 /// A figure that is a whole number.
 fn whole(ops: &str, name: &str) -> usize {
-    figure(ops, name).to_string().parse().expect("a whole number")
+    // A sum of nothing is -0.
+    figure(ops, name).abs().to_string().parse().expect("a whole number")
 }
 
 /// Sends an event until it is acknowledged; answers how often it was refused.
@@ -211,9 +212,9 @@ impl Watcher {
                 assert_eq!(reply.status, 200, "{reply:?}");
                 let version: usize = reply.catalogue.expect("a version").parse().expect("a number");
                 let goals = reply.body["challenges"][0]["goals"].as_array().expect("goals");
-                let news = goals.iter().filter(|goal| {
-                    goal["goalId"].as_str().is_some_and(|id| id.starts_with("news-"))
-                });
+                let news = goals
+                    .iter()
+                    .filter(|goal| goal["goalId"].as_str().is_some_and(|id| id.starts_with("news-")));
                 assert_eq!(news.count(), version - 1, "header and body are of one version");
                 let spare = goals.iter().find(|goal| goal["goalId"] == "spare").expect("it is there");
                 assert_eq!(spare["requirement"]["targetValue"], 8 + version);

@@ -44,7 +44,9 @@ fn counts(goal: &GoalDefinition) -> String {
         (GoalKind::Daily, EventSource::Login) => "a login on the day".into(),
         (GoalKind::Daily, EventSource::Statistic) => format!("any change of {stat} on the day"),
         (GoalKind::Increment { daily: true }, EventSource::Login) => "days with a login".into(),
-        (GoalKind::Increment { daily: true }, EventSource::Statistic) => format!("days with a change of {stat}"),
+        (GoalKind::Increment { daily: true }, EventSource::Statistic) => {
+            format!("days with a change of {stat}")
+        }
         (GoalKind::Increment { daily: false } | GoalKind::Absolute, EventSource::Login) => "logins".into(),
         (GoalKind::Increment { daily: false }, EventSource::Statistic) => format!("what {stat} grows by"),
         (GoalKind::Absolute, EventSource::Statistic) => match goal.requirement.mode {
@@ -61,7 +63,9 @@ fn reward(reward: &Reward) -> String {
 fn begins_anew(goal: &GoalDefinition) -> String {
     match (goal.kind, &goal.rotation) {
         (GoalKind::Daily, _) => format!("every day ({})", goal.time_zone.name()),
-        (GoalKind::Increment { daily: true }, _) => format!("never; its days are days in {}", goal.time_zone.name()),
+        (GoalKind::Increment { daily: true }, _) => {
+            format!("never; its days are days in {}", goal.time_zone.name())
+        }
         (_, Some(rotation)) if rotation.enabled => cycle(rotation),
         _ => "never".into(),
     }

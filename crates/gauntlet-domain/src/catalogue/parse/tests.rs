@@ -6,7 +6,8 @@ pub(in crate::catalogue) mod random;
 
 use super::parse;
 
-pub(in crate::catalogue) const SAMPLE: &str = include_str!("../../../../gauntlet/assets/sample-catalogue.json");
+pub(in crate::catalogue) const SAMPLE: &str =
+    include_str!("../../../../gauntlet/assets/sample-catalogue.json");
 pub(in crate::catalogue) const OLDER: &str = include_str!("../../../tests/data/older-spelling.json");
 pub(in crate::catalogue) const NEWER: &str = include_str!("../../../tests/data/newer-spelling.json");
 

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::schema;
-use crate::catalogue::{GeneratePlan, generate, parse, parse::tests::{NEWER, OLDER, SAMPLE, random}, to_json};
+use crate::catalogue::{
+    GeneratePlan, generate, parse,
+    parse::tests::{NEWER, OLDER, SAMPLE, random},
+    to_json,
+};
 
 fn validator() -> Validator {
     jsonschema::validator_for(&schema()).expect("a schema")
@@ -132,7 +136,10 @@ fn it_knows_the_fields_that_the_parser_knows() {
             let mut with = file.clone();
             rename(&mut with, name);
             let faults = parse(&with.to_string()).err();
-            let unknown = faults.iter().flat_map(|faults| faults.as_slice()).any(|fault| fault.problem.starts_with("unknown"));
+            let unknown = faults
+                .iter()
+                .flat_map(|faults| faults.as_slice())
+                .any(|fault| fault.problem.starts_with("unknown"));
             assert!(!unknown, "{at}: the parser does not know {name}");
         }
     }

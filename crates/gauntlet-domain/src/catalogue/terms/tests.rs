@@ -49,11 +49,15 @@ fn terms_of_every_version_are_found() {
             let goal = current.goal_as_of(index, version);
             assert_eq!(goal.target(), target, "{id} in {version}");
             assert_eq!(goal.definition.name, format!("{id} in version 9"), "texts are those of today");
-            assert_eq!(goal.trigger, Trigger::Stat(current.find_stat(&format!("stat-{target}")).expect("used")));
+            assert_eq!(
+                goal.trigger,
+                Trigger::Stat(current.find_stat(&format!("stat-{target}")).expect("used"))
+            );
             let today = target == current.goal(index).target() && (id != "a" || version >= 9);
             assert_eq!(current.has_terms_of_today(goal.number, version), today, "{id} in {version}");
         }
-        let changes = |after| current.changes_after(index, after).map(|change| change.version).collect::<Vec<_>>();
+        let changes =
+            |after| current.changes_after(index, after).map(|change| change.version).collect::<Vec<_>>();
         let all: &[u32] = match id {
             "a" => &[5, 9],
             "b" => &[6],

@@ -20,7 +20,8 @@ fn asking(target: i32, policy: ChangePolicy) -> GoalDefinition {
 
 /// The catalogue of one challenge as the next version after another.
 fn next(previous: &Catalogue, goals: Vec<GoalDefinition>) -> Catalogue {
-    let challenge = ChallengeDefinition { id: "c".into(), name: "c".into(), description: String::new(), goals };
+    let challenge =
+        ChallengeDefinition { id: "c".into(), name: "c".into(), description: String::new(), goals };
     let definition = Definition { challenges: vec![challenge] };
     let mut numbers: HashMap<String, GoalNumber> = HashMap::new();
     let known = |id: &str| previous.find_goal(id).map(|index| previous.goal(index).number);
@@ -62,7 +63,9 @@ impl World {
         show_under(&mut player, &self.catalogue, self.now);
         let index = self.catalogue.find_goal("g").expect("g");
         let view = crate::view_goal(Some(&player), &self.catalogue, index, self.now);
-        let target = view.terms.map_or(self.catalogue.goal(index), |version| self.catalogue.goal_as_of(index, version));
+        let target = view
+            .terms
+            .map_or(self.catalogue.goal(index), |version| self.catalogue.goal_as_of(index, version));
         (view.progress, target.target(), view.status)
     }
 }
@@ -190,6 +193,7 @@ fn a_restart_reaches_goals_that_are_put_away() {
     again.written();
     again.set_active("g", true);
     again.set_active("g", false);
+    again.written();
     again.change(vec![asking(3, ChangePolicy::Restart), default_goal(goal("other"))]);
     again.kills(1.0, 0.0);
     again.written_by_an_event();

@@ -164,7 +164,11 @@ async fn administration_needs_its_own_permission() {
             changed(&[("permissions", resource("ADMIN:NAMESPACE:arena:CHALLENGE", 2))]),
             &["gauntlet.admin.read"],
         ),
-        ("an administrator elsewhere", changed(&[("permissions", resource("ADMIN:NAMESPACE:x:CHALLENGE", 15))]), &[]),
+        (
+            "an administrator elsewhere",
+            changed(&[("permissions", resource("ADMIN:NAMESPACE:x:CHALLENGE", 15))]),
+            &[],
+        ),
         ("both", changed(&[("scope", json!(ADMIN))]), &["gauntlet.admin.read", "gauntlet.admin.write"]),
     ];
     let mut checked = 0;
@@ -210,11 +214,15 @@ async fn in_development_an_administrator_says_so() {
             continue;
         }
         assert_eq!(http(&method, &url, &player, "").await.status, 403, "{method} {url}");
-        assert!(![401, 403].contains(&http(&method, &url, &administrator, "").await.status), "{method} {url}");
+        assert!(
+            ![401, 403].contains(&http(&method, &url, &administrator, "").await.status),
+            "{method} {url}"
+        );
         checked += 1;
     }
     assert_eq!(checked, 3);
-    let status = http(&Method::GET, &format!("{}/v1/admin/catalogue", api(&server)), &administrator, "").await;
+    let status =
+        http(&Method::GET, &format!("{}/v1/admin/catalogue", api(&server)), &administrator, "").await;
     assert_eq!(status.json(), json!({"version": 1, "newestVersion": 1, "waitingFor": []}));
     server.stop().await;
 }

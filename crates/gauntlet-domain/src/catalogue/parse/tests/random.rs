@@ -10,8 +10,9 @@ use super::{super::parse, NEWER, OLDER, SAMPLE, TEN_FAULTS};
 use crate::{
     Timestamp,
     catalogue::{
-        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
-        ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday, to_json,
+        ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry,
+        Operator, ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Weekday,
+        to_json,
     },
     limits::check_id,
 };
@@ -252,7 +253,8 @@ fn any_goal() -> impl Strategy<Value = GoalDefinition> {
     let what = (sample::select(kinds), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let texts = (any_id(), any_filled(), ".{0,30}", any_id(), any_filled());
     let numbers = (1..=i32::MAX, 1..=i32::MAX);
-    let policy = sample::select(vec![ChangePolicy::Keep, ChangePolicy::UpgradeIfEasier, ChangePolicy::Restart]);
+    let policy =
+        sample::select(vec![ChangePolicy::Keep, ChangePolicy::UpgradeIfEasier, ChangePolicy::Restart]);
     (what, texts, numbers, any_zone(), option::of(any_rotation()), policy).prop_map(
         |(
             (kind, login, assigned, relative, wallet),
