@@ -204,7 +204,12 @@ impl Keeper {
             match core.shelf().load_next(core.store(), meeting.newest).await {
                 // Others need not wait for the next round to hear of it.
                 Ok(()) => meeting = self.meet().await?,
-                Err(error) => unloaded = Some(ReloadError::Version(Box::new(error))),
+                Err(error) => {
+                    if core.store().is_shared() {
+                        core.shelf().may_be_behind();
+                    }
+                    unloaded = Some(ReloadError::Version(Box::new(error)));
+                }
             }
         }
         let waits = meeting.newest > meeting.in_use && core.shelf().newest() >= meeting.newest;
@@ -226,12 +231,8 @@ impl Keeper {
             caught_up.map_err(|error| ReloadError::Version(Box::new(error)))?;
         }
         core.metrics().catalogue_newest(meeting.newest);
-        if !core.store().is_shared() {
-            // Nobody else can put one into use.
-        } else if core.shelf().newest() >= meeting.newest {
+        if core.store().is_shared() && core.shelf().newest() >= meeting.newest {
             core.shelf().was_checked(asked);
-        } else {
-            core.shelf().may_be_behind();
         }
         unloaded.map_or_else(|| Ok(self.standing_of(&meeting)), Err)
     }

@@ -38,6 +38,7 @@ fn busy() -> String {
     let definition = gauntlet_domain::catalogue::parse(CATALOGUE).expect("a good catalogue");
     let numbers = [("kills".to_owned(), GoalNumber(1))].into();
     metrics.catalogue(&Catalogue::new::<std::hash::RandomState>(definition, 5, &numbers).expect("numbered"));
+    metrics.reload(Reload::Taken);
     let times = Times { sum: 0.5, count: 2, buckets: vec![(0.25, 1), (f64::INFINITY, 1)] };
     let store = Figures {
         statements: vec![("player.load", times.clone())],

@@ -67,7 +67,8 @@ impl Replica {
 
 /// A figure that is a whole number.
 fn whole(ops: &str, name: &str) -> usize {
-    figure(ops, name).to_string().parse().expect("a whole number")
+    // A sum of nothing is -0.
+    figure(ops, name).abs().to_string().parse().expect("a whole number")
 }
 
 /// Sends an event until it is acknowledged; answers how often it was refused.

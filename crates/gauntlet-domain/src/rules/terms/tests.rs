@@ -195,6 +195,7 @@ fn a_restart_reaches_goals_that_are_put_away() {
     again.written();
     again.set_active("g", true);
     again.set_active("g", false);
+    again.written();
     again.change(vec![asking(3, ChangePolicy::Restart), default_goal(goal("other"))]);
     again.kills(1.0, 0.0);
     again.written_by_an_event();

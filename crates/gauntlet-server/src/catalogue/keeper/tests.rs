@@ -328,7 +328,9 @@ async fn a_file_that_was_left_behind_changes_nothing_at_the_start_and_a_reload_b
     assert_eq!((begun.catalogue.version(), begun.outdated), (2, Some(1)));
     assert_eq!(begin(&*world.store, &new, world.clock.now()).await.unwrap().outdated, None);
     world.write(&old);
-    assert_eq!(site.keeper.reload().await.unwrap(), Standing { version: 3, newest: 3, waiting_for: vec![] });
+    site.keeper.reload().await.unwrap();
+    world.wait(HEARD).await;
+    assert_eq!(site.keeper.round().await.unwrap(), Standing { version: 3, newest: 3, waiting_for: vec![] });
 }
 
 #[test]
