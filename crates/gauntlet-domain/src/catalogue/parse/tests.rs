@@ -3,6 +3,7 @@
 mod fields;
 mod files;
 mod random;
+mod unclaimed;
 
 use super::parse;
 
