@@ -3,6 +3,7 @@
 mod fields;
 mod files;
 pub(in crate::catalogue) mod random;
+mod unclaimed;
 
 use super::parse;
 

@@ -1,3 +1,5 @@
+mod cycles;
+
 use std::collections::HashMap;
 
 use crate::{

@@ -282,7 +282,7 @@ async fn who_cannot_load_what_is_in_use_answers_unavailable() {
     assert!(world.store.activate_catalogue(2, world.clock.now()).await.unwrap());
     assert!(matches!(site.keeper.round().await, Err(ReloadError::Version(_))));
     let key = site.engine.core.key("ann");
-    let load = gauntlet_store::Load { key: key.clone(), settled: true, receipts: vec![] };
+    let load = gauntlet_store::Load { key: key.clone(), settled: true, receipts: false };
     let stored = world.store.load(&[load]).await.unwrap().remove(0).stored.unwrap().unwrap();
     let mut player = stored.player;
     player.head.catalogue_version = 2;
@@ -292,7 +292,7 @@ async fn who_cannot_load_what_is_in_use_answers_unavailable() {
         player,
         settled_changed: false,
         receipts: vec![],
-        unseen: false,
+        due: gauntlet_store::Due::Keep,
         orders: vec![],
         lease: None,
         results: vec![],

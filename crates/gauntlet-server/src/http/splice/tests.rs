@@ -146,7 +146,7 @@ fn whoever_keeps_older_terms_is_shown_those() {
     let mut kept = 0;
     for (player, now) in players(&first) {
         let player = player.map(|mut player| {
-            player.stamp(1, &first);
+            player.stamp(1, &Context { catalogue: &first, now, seed: 1, late_window_ms: 600_000 });
             gauntlet_domain::show_under(&mut player, &second);
             player
         });
