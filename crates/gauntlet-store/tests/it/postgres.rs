@@ -106,7 +106,7 @@ async fn a_store_can_be_made_before_its_server_runs() {
     let error = store.migrate().await.expect_err("nobody there");
     assert!(matches!(error, Error::Unavailable { operation: "migrate", .. }), "{error:?}");
     assert!(error.is_transient() && error.source().is_some());
-    assert_eq!(store.pool_status().limit, 10);
+    assert_eq!(store.pool_status().limit, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
