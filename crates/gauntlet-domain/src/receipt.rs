@@ -40,8 +40,8 @@ impl ReceiptKey {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.finalize().into();
-        Receipt(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+        let hash: [u8; 32] = hash.finalize().into();
+        Receipt(u64::from_le_bytes(std::array::from_fn(|at| hash[at])))
     }
 }
 

@@ -82,13 +82,12 @@ pub async fn begin(store: &dyn Store, text: &str, now: Timestamp) -> Result<Begi
         None => register_checked(store, &definition, text, now).await?,
     };
     // Nobody can have loaded another one before the first was in use.
-    let in_use_now = match in_use(store, None).await? {
-        Some(catalogue) => catalogue,
-        None => {
-            let newest = register_checked(store, &definition, text, now).await?;
-            store.activate_catalogue(newest, now).await?;
-            in_use(store, None).await?.ok_or(Error::Missing(newest))?
-        }
+    let in_use_now = if let Some(catalogue) = in_use(store, None).await? {
+        catalogue
+    } else {
+        let newest = register_checked(store, &definition, text, now).await?;
+        store.activate_catalogue(newest, now).await?;
+        in_use(store, None).await?.ok_or(Error::Missing(newest))?
     };
     let outdated = known.filter(|_| version < in_use_now.version());
     Ok(Beginning { catalogue: in_use_now, outdated })

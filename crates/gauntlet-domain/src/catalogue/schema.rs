@@ -264,7 +264,8 @@ fn words<T>(names: &Names<T>, description: &str) -> Value {
 /// Small letters or capitals, also mixed.
 fn weekdays() -> Value {
     let any_case = |name: &str| {
-        name.chars().map(|letter| format!("[{letter}{}]", letter.to_ascii_uppercase())).collect::<String>()
+        let class = |letter: char| ['[', letter, letter.to_ascii_uppercase(), ']'];
+        name.chars().flat_map(class).collect::<String>()
     };
     let days: Vec<String> = WEEKDAYS.iter().map(|(name, _)| any_case(name)).collect();
     json!({

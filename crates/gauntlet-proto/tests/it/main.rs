@@ -106,7 +106,10 @@ fn reflection_knows_every_service_and_method() {
             "service.Service.BatchSelectGoals",
             "service.Service.RandomSelectGoals",
             "service.Service.GetRotationStatus",
+            "service.Service.GetChallengeHistory",
             "service.Service.HealthCheck",
+            "service.Service.GetCatalogueStatus",
+            "service.Service.ReloadCatalogue",
         ]
     );
 }
@@ -130,10 +133,17 @@ fn field_numbers_are_the_public_ones() {
         service.GoalSelectionResponse selected_goals 1 []service.SelectedGoal, challenge_id 2 string, total_active_goals 3 int32, replaced_goals 4 []string
         service.GetRotationStatusRequest challenge_id 1 string
         service.GetRotationStatusResponse challenge_id 1 string, rotation 2 service.RotationInfo
+        service.GetChallengeHistoryRequest challenge_id 1 string, page_size 2 int32, page_token 3 string
+        service.GetChallengeHistoryResponse challenge_id 1 string, cycles 2 []service.PastCycle, next_page_token 3 string
+        service.PastCycle end_time 1 string, goals 2 []service.PastGoal
+        service.PastGoal goal_id 1 string, name 2 string, cycle 3 uint32, outcome 4 string, completed_at 5 string, claimed_at 6 string, reward 7 service.Reward
+        service.GetCatalogueStatusRequest
+        service.ReloadCatalogueRequest
+        service.CatalogueStatus version 1 int32, newest_version 2 int32, waiting_for 3 []string
         service.HealthCheckRequest
         service.HealthCheckResponse status 1 string
         service.Challenge challenge_id 1 string, name 2 string, description 3 string, goals 4 []service.Goal
-        service.Goal goal_id 1 string, name 2 string, description 3 string, requirement 4 service.Requirement, reward 5 service.Reward, prerequisites 6 []string, progress 7 int32, status 8 string, locked 9 bool, completed_at 10 string, claimed_at 11 string, is_active 12 bool, expires_at 13 string, expires_in_seconds 14 int32, claim_state 15 string
+        service.Goal goal_id 1 string, name 2 string, description 3 string, requirement 4 service.Requirement, reward 5 service.Reward, prerequisites 6 []string, progress 7 int32, status 8 string, locked 9 bool, completed_at 10 string, claimed_at 11 string, is_active 12 bool, expires_at 13 string, expires_in_seconds 14 int32, claim_state 15 string, claimable_until 16 string
         service.AssignedGoal challenge_id 1 string, goal_id 2 string, name 3 string, description 4 string, is_active 5 bool, assigned_at 6 string, expires_at 7 string, progress 8 int32, target 9 int32, status 10 string, requirement 11 service.Requirement, reward 12 service.Reward
         service.SelectedGoal goal_id 1 string, name 2 string, description 3 string, requirement 4 service.Requirement, reward 5 service.Reward, status 6 string, progress 7 int32, target 8 int32, is_active 9 bool, assigned_at 10 string, expires_at 11 string
         service.Requirement stat_code 1 string, operator 2 string, target_value 3 int32

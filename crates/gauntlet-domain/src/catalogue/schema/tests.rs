@@ -143,7 +143,7 @@ fn it_knows_the_fields_that_the_parser_knows() {
             let faults = parse(&with.to_string()).err();
             let unknown = faults
                 .iter()
-                .flat_map(|faults| faults.as_slice())
+                .flat_map(crate::catalogue::Faults::as_slice)
                 .any(|fault| fault.problem.starts_with("unknown"));
             assert!(!unknown, "{at}: the parser does not know {name}");
         }
