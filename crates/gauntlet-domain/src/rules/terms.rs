@@ -89,9 +89,8 @@ fn walk(state: &mut GoalState, catalogue: &Catalogue, index: GoalIndex, as_of: u
             }
             // Nobody is doing it: whoever takes it up again does so under the terms of that day.
             _ if !state.active => {}
-            ChangePolicy::Keep => continue,
             ChangePolicy::UpgradeIfEasier if change.goal.definition.is_no_harder_than(held) => easier = true,
-            ChangePolicy::UpgradeIfEasier => continue,
+            ChangePolicy::Keep | ChangePolicy::UpgradeIfEasier => continue,
         }
         version = change.version;
     }
