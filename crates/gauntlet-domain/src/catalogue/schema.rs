@@ -264,8 +264,8 @@ fn words<T>(names: &Names<T>, description: &str) -> Value {
 /// Small letters or capitals, also mixed.
 fn weekdays() -> Value {
     let any_case = |name: &str| {
-        let class = |letter: char| ['[', letter, letter.to_ascii_uppercase(), ']'];
-        name.chars().flat_map(class).collect::<String>()
+        let both = |letter: char| ['[', letter, letter.to_ascii_uppercase(), ']'];
+        name.chars().flat_map(both).collect::<String>()
     };
     let days: Vec<String> = WEEKDAYS.iter().map(|(name, _)| any_case(name)).collect();
     json!({

@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike as _, SecondsFormat};
 use chrono_tz::Tz;
 
 /// One goal of the catalogue.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Def {
     pub(crate) challenge: &'static str,
     pub(crate) id: &'static str,
