@@ -32,10 +32,11 @@ const ACTIVITY: &str = "SELECT count(*) AS all, count(*) FILTER (WHERE state = '
     count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction, \
     count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting_for_locks FROM pg_stat_activity \
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
-/// Statements of this database; the extension may be missing.
+/// Statements of this database but the lab's own; the extension may be missing.
 const STATEMENT_FIGURES: &str = "SELECT queryid, left(regexp_replace(query, '\\s+', ' ', 'g'), 120) AS query, \
     sum(calls) AS calls, sum(total_exec_time) AS total, sum(rows) AS rows FROM pg_stat_statements \
-    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1, 2";
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+    AND query !~ 'pg_stat_|pg_current_wal' GROUP BY 1, 2";
 
 type Row = BTreeMap<String, String>;
 /// Calls, milliseconds, rows and text by id.

@@ -259,10 +259,9 @@ fn a_server_behind_tls_is_driven_with_its_authority_only() {
     server.stop();
 }
 
-/// The acceptance test in its short form. A debug build would measure itself; `.ci/run` runs this
-/// with a release build.
-#[cfg(not(debug_assertions))]
+/// The acceptance test in its short form.
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(debug_assertions, ignore = "a debug build measures itself; .ci/run runs it in a release build")]
 async fn a_minute_of_scenario_4_on_postgresql() {
     // A database for this alone, with the limits that the acceptance asks for.
     let statistics = [("max_connections", "100"), ("shared_preload_libraries", "'pg_stat_statements'")];
