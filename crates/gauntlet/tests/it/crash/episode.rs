@@ -17,8 +17,9 @@ use super::{
 };
 use crate::process::{NotReady, Process};
 
-/// How long a point may take to be reached, a claim to be settled, a service to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a point may take to be reached, a claim to be settled, a service to start: longer than
+/// the minute after which a player is due again whom a worker took before it died.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// How long the load runs before the service is asked to stop.
 const BEFORE_STOP: Duration = Duration::from_millis(60);
 /// How long a cycle of the goal that is granted by itself lasts.
