@@ -78,10 +78,10 @@ impl Splice {
     }
 }
 
-/// What the handlers of the player API work with.
+/// What the handlers of the player API work with; cloned for each request.
 #[derive(Debug, Clone)]
 struct ApiState {
-    face: FaceState,
+    face: Arc<FaceState>,
     templates: Arc<splice::Templates>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn api_router(face: &FaceState, base_path: &str) -> Router {
     let router = finish(router, face, labels);
     // Outside of all else: browsers ask before they send credentials.
     let router = if face.cors_origins.is_empty() { router } else { router.layer(cors(&face.cors_origins)) };
-    router.with_state(ApiState { face: face.clone(), templates: Arc::default() })
+    router.with_state(ApiState { face: Arc::new(face.clone()), templates: Arc::default() })
 }
 
 /// What the gate of the player API looks at.

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, header::IF_NONE_MATCH};
 /// Whether the caller has what the tag stands for. The comparison is the weak one of RFC 9110:
 /// `W/"x"` and `"x"` are the same.
 pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let ours = opaque(tag);
     headers
         .get_all(IF_NONE_MATCH)
@@ -15,6 +14,10 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
         .flat_map(|list| list.split(','))
         .map(str::trim)
         .any(|theirs| theirs == "*" || opaque(theirs) == ours)
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 #[cfg(test)]

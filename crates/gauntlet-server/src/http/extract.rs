@@ -1,9 +1,11 @@
 //! What handlers take from a request besides its body. Every refusal is an [`ApiError`], where
 //! axum's own extractors would answer in plain text.
 
+use std::convert::Infallible;
+
 use axum::{
     extract::{FromRequestParts, Path, Query},
-    http::request::Parts,
+    http::{HeaderMap, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -37,6 +39,18 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
             Ok(Path(segments)) => Ok(Self(segments)),
             Err(_) => Err(ApiError::new(Reason::InvalidInput, "the path is not percent-encoded UTF-8")),
         }
+    }
+}
+
+/// The request's headers, taken out of it: nothing that comes after this one finds any.
+#[derive(Debug)]
+pub(super) struct Headers(pub(super) HeaderMap);
+
+impl<S: Send + Sync> FromRequestParts<S> for Headers {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(std::mem::take(&mut parts.headers)))
     }
 }
 

@@ -13,7 +13,7 @@ use gauntlet_proto::service as proto;
 use super::{
     ApiState, CATALOGUE_VERSION, conditional,
     encoding::{Encoding, WORTH_COMPRESSING},
-    extract::{ActiveOnly, Page, Player, Segments},
+    extract::{ActiveOnly, Headers, Page, Player, Segments},
     fields::Fields,
     pieces::Pieces,
     reply::{Json, json_bytes},
@@ -33,7 +33,7 @@ pub(super) async fn challenges(
     State(state): State<ApiState>,
     Player(caller): Player,
     ActiveOnly(active_only): ActiveOnly,
-    headers: HeaderMap,
+    Headers(headers): Headers,
 ) -> Result<Response, ApiError> {
     let browse = state.face.api.browse(&caller, None, active_only).await?;
     Ok(browse_reply(&state, &headers, &browse))
@@ -44,7 +44,7 @@ pub(super) async fn challenge(
     Player(caller): Player,
     Segments(challenge_id): Segments<String>,
     ActiveOnly(active_only): ActiveOnly,
-    headers: HeaderMap,
+    Headers(headers): Headers,
 ) -> Result<Response, ApiError> {
     let browse = state.face.api.browse(&caller, Some(&challenge_id), active_only).await?;
     Ok(browse_reply(&state, &headers, &browse))

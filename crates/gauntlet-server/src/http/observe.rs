@@ -28,12 +28,15 @@ use crate::{
 /// The label of requests for paths that do not exist: what callers make up is no label.
 const UNMATCHED: &str = "unmatched";
 
-/// What watches the requests of one listener.
+/// What watches the requests of one listener; cloned for each.
 #[derive(Debug, Clone)]
-pub(super) struct Observer {
+pub(super) struct Observer(Arc<Watch>);
+
+#[derive(Debug)]
+struct Watch {
     core: Arc<Core>,
     admission: Admission,
-    labels: Arc<BTreeMap<String, &'static str>>,
+    labels: BTreeMap<String, &'static str>,
     ids: RequestIds,
     /// Whether the listener encrypts.
     tls: bool,
@@ -42,15 +45,17 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) fn new(face: &FaceState, labels: BTreeMap<String, &'static str>) -> Self {
         let ids = RequestIds::new(face.core.random());
-        Self {
+        Self(Arc::new(Watch {
             core: Arc::clone(&face.core),
             admission: face.admission.clone(),
-            labels: Arc::new(labels),
+            labels,
             ids,
             tls: face.tls,
-        }
+        }))
     }
+}
 
+impl Watch {
     fn label(&self, request: &Request) -> &'static str {
         let path = request.extensions().get::<MatchedPath>();
         path.and_then(|path| self.labels.get(path.as_str()).copied()).unwrap_or(UNMATCHED)
@@ -58,7 +63,11 @@ impl Observer {
 }
 
 /// Runs the handler and finishes its reply.
-pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    State(Observer(observer)): State<Observer>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let label = observer.label(&request);
     let route = Route { face: "http", method: method(request.method()), route: label };

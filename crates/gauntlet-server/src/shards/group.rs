@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gauntlet_domain::{
-    Catalogue, Command, Context, Effects, Player, Receipt, count_event, decide, due, needs_receipts,
+    Catalogue, Command, Context, Effects, EventOutcome, Player, Receipt, Timestamp, count_event, decide, due,
+    needs_receipts,
 };
 use gauntlet_store::{Due, Load, Loaded, PlayerKey, Stored, Write, Written};
 
@@ -45,6 +46,8 @@ pub(super) struct Plan {
     pub(super) answers: Vec<Answer>,
     /// What to store; `None`: the answers are true as they are.
     pub(super) write: Option<Write>,
+    /// Without a write, the player as before, if that is certain.
+    pub(super) unchanged: Option<Stored>,
 }
 
 /// What a reloaded document says about a group's unknown attempts.
@@ -101,7 +104,7 @@ impl Group {
         &self,
         core: &Core,
         catalogue: &Arc<Catalogue>,
-        stored: Option<&Stored>,
+        stored: Option<Stored>,
         older: &[Receipt],
         fence: bool,
     ) -> Plan {
@@ -190,7 +193,7 @@ struct Planner {
 impl Planner {
     /// The plan for a player as read. `fence`: write even if nothing changes, so that an attempt
     /// that is still on its way finds the revision moved.
-    fn plan(&self, stored: Option<&Stored>, older: &[Receipt], fence: bool) -> Plan {
+    fn plan(&self, stored: Option<Stored>, older: &[Receipt], fence: bool) -> Plan {
         let Self { core, catalogue, key, work } = self;
         plan(core, catalogue, key, work, stored, older, fence)
     }
@@ -202,24 +205,21 @@ fn plan(
     catalogue: &Arc<Catalogue>,
     key: &PlayerKey,
     work: &[Work],
-    stored: Option<&Stored>,
+    stored: Option<Stored>,
     older: &[Receipt],
     fence: bool,
 ) -> Plan {
-    let nobody;
-    let before = if let Some(stored) = stored {
-        &stored.player
-    } else {
-        nobody = Player::new();
-        &nobody
+    let (expected, mut player) = match stored {
+        Some(Stored { revision, player }) => (Some(revision), player),
+        None => (None, Player::new()),
     };
-    if let Err(error) = check_catalogue(before, catalogue) {
-        return Plan { answers: failures(work, &error), write: None };
+    if let Err(error) = check_catalogue(&player, catalogue) {
+        return Plan { answers: failures(work, &error), write: None, unchanged: None };
     }
-    let mut player = before.clone();
+    let mut context = core.context_with(catalogue, 0);
+    let before = Before::of(&player, work, &context);
     let mut effects = Effects::default();
     let mut answers = Vec::with_capacity(work.len());
-    let mut context = core.context_with(catalogue, 0);
     for one in work {
         answers.push(match one {
             Work::Call(command) => {
@@ -232,17 +232,20 @@ fn plan(
             }
         });
     }
-    let due = due_after(work, before, &player, &context);
-    let looked_after = stored.is_some() && is_looked_after(work);
-    if !fence && !looked_after && effects.is_empty() && player == *before {
-        return Plan { answers, write: None };
+    let looked_after = expected.is_some() && is_looked_after(work);
+    if !fence && !looked_after && effects.is_empty() && !before.has_changed(&player, &answers) {
+        // An event that was refused may have found the player under a newer catalogue.
+        let is_certain = !answers.iter().any(|answer| counted(answer, EventOutcome::NeedsId));
+        let unchanged = expected.filter(|_| is_certain).map(|revision| Stored { revision, player });
+        return Plan { answers, write: None, unchanged };
     }
-    let settled_changed = player.has_settled() && player.settled() != before.settled();
+    let due = due_after(work, before.due, &player, &context);
+    let settled_changed = before.has_other_settled(&player);
     player.stamp(core.random(), &context);
     let receipts = player.turn_page();
     let write = Write {
         key: key.clone(),
-        expected: stored.map(|stored| stored.revision),
+        expected,
         player,
         settled_changed,
         lease: (!effects.orders.is_empty()).then(|| core.lease()),
@@ -253,7 +256,39 @@ fn plan(
         due,
         at: core.now(),
     };
-    Plan { answers, write: Some(write) }
+    Plan { answers, write: Some(write), unchanged: None }
+}
+
+/// What has to be known of a player as it was read, once it has been changed.
+struct Before {
+    /// All of it, if a call may change it. Events say what they do, and are too many to copy a
+    /// player for each.
+    whole: Option<Player>,
+    due: Option<Timestamp>,
+}
+
+impl Before {
+    fn of(player: &Player, work: &[Work], context: &Context<'_>) -> Self {
+        let called = work.iter().any(|work| matches!(work, Work::Call(_)));
+        Self { whole: called.then(|| player.clone()), due: due_of(player, context) }
+    }
+
+    fn has_changed(&self, player: &Player, answers: &[Answer]) -> bool {
+        match &self.whole {
+            Some(before) => player != before,
+            None => answers.iter().any(|answer| counted(answer, EventOutcome::Counted)),
+        }
+    }
+
+    /// Whether the settled part changed, which events leave alone.
+    fn has_other_settled(&self, player: &Player) -> bool {
+        player.has_settled() && self.whole.as_ref().is_some_and(|before| player.settled() != before.settled())
+    }
+}
+
+/// Whether an event had this outcome.
+fn counted(answer: &Answer, outcome: EventOutcome) -> bool {
+    matches!(answer, Answer::Event(Ok(found)) if *found == outcome)
 }
 
 /// Whether the worker is looking after the player: then it is told when to look again.
@@ -261,22 +296,23 @@ fn is_looked_after(work: &[Work]) -> bool {
     work.iter().any(|work| matches!(work, Work::Call(Command::GrantUnclaimed)))
 }
 
+/// When somebody has to look after the player, where the catalogue asks for that.
+fn due_of(player: &Player, context: &Context<'_>) -> Option<Timestamp> {
+    if !context.catalogue.grants_unclaimed() {
+        return None;
+    }
+    due(player, context.catalogue, context.late_window_ms)
+}
+
 /// When somebody has to look after the player next. Events say so only when they change it; calls,
 /// which are few, say so again, because a catalogue may have changed it meanwhile.
-fn due_after(work: &[Work], before: &Player, after: &Player, context: &Context<'_>) -> Due {
+fn due_after(work: &[Work], before: Option<Timestamp>, after: &Player, context: &Context<'_>) -> Due {
     if is_looked_after(work) {
         return due(after, context.catalogue, context.late_window_ms).map_or(Due::Never, Due::At);
     }
-    if !context.catalogue.grants_unclaimed() {
-        return Due::Keep;
-    }
-    let at = due(after, context.catalogue, context.late_window_ms);
+    let at = due_of(after, context);
     let called = at.is_some() && work.iter().any(|work| matches!(work, Work::Call(_)));
-    if called || at != due(before, context.catalogue, context.late_window_ms) {
-        at.map_or(Due::Never, Due::At)
-    } else {
-        Due::Keep
-    }
+    if called || at != before { at.map_or(Due::Never, Due::At) } else { Due::Keep }
 }
 
 /// Carries a group out under the player's row lock, the last try of a group that lost too many
@@ -335,7 +371,7 @@ fn decide_locked(
         Recall::Unknown => (Outcome::Unknown, Keep),
         Recall::NotDone => {
             let fence = memory.may_land(stored.as_ref());
-            let plan = planner.plan(stored.as_ref(), &loaded.receipts, fence);
+            let plan = planner.plan(stored, &loaded.receipts, fence);
             let decision = plan.write.map_or(Keep, |write| Store(Box::new(write)));
             (Outcome::Answers(plan.answers), decision)
         }

@@ -28,11 +28,20 @@ const EXPERIENCE: u32 = 64;
 
 /// A player as the shard wrote it last.
 #[derive(Debug)]
-pub(super) struct Kept {
-    /// Without the settled part.
-    pub(super) stored: Stored,
+struct Kept {
+    /// Without the settled part; `None` while it is lent for a write.
+    stored: Option<Stored>,
     /// All receipts that have left the document since a day ago at least; `None`: nobody has looked.
-    pub(super) receipts: Option<Vec<Receipt>>,
+    receipts: Option<Vec<Receipt>>,
+}
+
+impl Kept {
+    fn lend(&mut self, needs_receipts: bool) -> Option<(Stored, &[Receipt])> {
+        if needs_receipts && self.receipts.is_none() {
+            return None;
+        }
+        Some((self.stored.take()?, self.receipts.as_deref().unwrap_or_default()))
+    }
 }
 
 /// Documents without their settled parts, in two halves: when the newer one is full, the older one
@@ -53,8 +62,25 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The player as it was written last.
-    pub(super) fn get(&self, key: &PlayerKey) -> Option<&Kept> {
+    /// Lends the player as it was written last, and the receipts that have left the document, which
+    /// must be known if they are needed. Lent, not copied: every event changes a document of some
+    /// kilobytes. Whoever borrows keeps what was written, gives back what was not changed, or forgets
+    /// the player.
+    pub(super) fn lend(&mut self, key: &PlayerKey, needs_receipts: bool) -> Option<(Stored, &[Receipt])> {
+        match self.newer.get_mut(key) {
+            Some(kept) => kept.lend(needs_receipts),
+            None => self.older.get_mut(key)?.lend(needs_receipts),
+        }
+    }
+
+    /// Takes back what was lent and not changed.
+    pub(super) fn give_back(&mut self, key: &PlayerKey, stored: Stored) {
+        if let Some(kept) = self.newer.get_mut(key).or_else(|| self.older.get_mut(key)) {
+            kept.stored = Some(stored);
+        }
+    }
+
+    fn get(&self, key: &PlayerKey) -> Option<&Kept> {
         self.newer.get(key).or_else(|| self.older.get(key))
     }
 
@@ -69,7 +95,7 @@ impl Memory {
     ) {
         stored.player.forget_settled();
         if let Some(before) = self.newer.get_mut(&key) {
-            before.stored = stored;
+            before.stored = Some(stored);
             before.receipts = receipts.or(before.receipts.take());
             if let Some(receipts) = &mut before.receipts {
                 receipts.extend(left);
@@ -87,7 +113,7 @@ impl Memory {
             self.weight = 0;
         }
         self.older.remove(&key);
-        self.newer.insert(key, Kept { stored, receipts });
+        self.newer.insert(key, Kept { stored: Some(stored), receipts });
         self.weight += weight;
     }
 
@@ -102,7 +128,8 @@ impl Memory {
     /// Learns from a player that was read.
     pub(super) fn compare(&mut self, key: &PlayerKey, stored: Option<&Stored>) {
         let Some(kept) = self.get(key) else { return };
-        let is_right = stored.is_some_and(|stored| stored.revision == kept.stored.revision);
+        let revision = |stored: &Stored| stored.revision;
+        let is_right = stored.is_some() && stored.map(revision) == kept.stored.as_ref().map(revision);
         self.learn(is_right);
         if !is_right {
             self.forget(key);
@@ -145,10 +172,36 @@ mod tests {
         let mut memory = Memory::default();
         memory.keep(key(1), stored(7, 3), None, &[]);
         memory.keep(key(1), stored(8, 2), None, &[]);
-        let stored = &memory.get(&key(1)).expect("kept").stored;
+        let (stored, receipts) = memory.lend(&key(1), false).expect("kept");
         assert_eq!((stored.revision, stored.player.live().len(), stored.player.has_settled()), (8, 2, false));
+        assert_eq!(receipts, &[]);
         memory.forget(&key(1));
-        assert!(memory.get(&key(1)).is_none());
+        assert!(memory.lend(&key(1), false).is_none());
+    }
+
+    #[test]
+    fn what_is_lent_is_lent_once_until_it_is_given_back_or_written() {
+        let mut memory = Memory::default();
+        memory.keep(key(1), stored(1, 2), Some(vec![Receipt(1)]), &[]);
+        let (lent, receipts) = memory.lend(&key(1), true).expect("kept");
+        assert_eq!((lent.revision, receipts), (1, &[Receipt(1)][..]));
+        assert!(memory.lend(&key(1), true).is_none());
+        memory.give_back(&key(1), lent);
+        assert!(memory.lend(&key(1), true).is_some());
+        memory.keep(key(1), stored(2, 2), None, &[Receipt(2)]);
+        memory.older = std::mem::take(&mut memory.newer);
+        let (lent, receipts) = memory.lend(&key(1), true).expect("written");
+        assert_eq!((lent.revision, receipts), (2, &[Receipt(1), Receipt(2)][..]));
+        memory.compare(&key(1), Some(&stored(2, 2)));
+        assert!(memory.get(&key(1)).is_none(), "nobody knows what became of it");
+    }
+
+    #[test]
+    fn a_player_whose_receipts_nobody_has_read_is_not_lent_to_who_needs_them() {
+        let mut memory = Memory::default();
+        memory.keep(key(1), stored(1, 2), None, &[]);
+        assert!(memory.lend(&key(1), true).is_none());
+        assert!(memory.lend(&key(1), false).is_some());
     }
 
     #[test]
@@ -180,7 +233,7 @@ mod tests {
         assert!(memory.get(&key(2 * many)).is_some() && memory.get(&key(3 * many - 1)).is_some());
         // One that is written again moves to the newer half.
         memory.keep(key(2 * many - 1), stored(2, 9), None, &[]);
-        assert_eq!(memory.get(&key(2 * many - 1)).map(|kept| kept.stored.revision), Some(2));
+        assert_eq!(memory.lend(&key(2 * many - 1), false).map(|(stored, _)| stored.revision), Some(2));
     }
 
     #[test]

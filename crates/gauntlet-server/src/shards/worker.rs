@@ -154,7 +154,9 @@ impl Worker {
         let catalogue = self.core.catalogue();
         let mut ready = Vec::with_capacity(groups.len());
         let groups = self.recollect(groups, &catalogue, &mut ready);
-        let mut open = if groups.is_empty() { Vec::new() } else { vec![groups] };
+        // Remembered groups are in order as they came.
+        let was_read = !groups.is_empty();
+        let mut open = if was_read { vec![groups] } else { Vec::new() };
         let mut newer = Vec::new();
         // A read that is refused for another reason than availability is split like a commit.
         while let Some(mut groups) = open.pop() {
@@ -169,7 +171,9 @@ impl Worker {
                 Err(error) => self.fail_all(groups, &error),
             }
         }
-        ready.sort_by(|a: &Ready, b: &Ready| a.group.key.cmp(&b.group.key));
+        if was_read {
+            ready.sort_by(|a: &Ready, b: &Ready| a.group.key.cmp(&b.group.key));
+        }
         let mut again = if ready.is_empty() { Vec::new() } else { self.commit(ready).await };
         again.extend(self.catch_up(newer).await);
         again
@@ -196,7 +200,7 @@ impl Worker {
     /// without a write is worth nothing: its answers would be promises about a player whom nobody
     /// has looked at.
     fn recollect(
-        &self,
+        &mut self,
         groups: Vec<Group>,
         catalogue: &Arc<Catalogue>,
         ready: &mut Vec<Ready>,
@@ -206,19 +210,25 @@ impl Worker {
         }
         let mut unknown = Vec::new();
         for group in groups {
-            let known = if group.may_remember() { self.memory.get(&group.key) } else { None };
-            let known = known.and_then(|kept| match &kept.receipts {
-                Some(receipts) => Some((&kept.stored, receipts.as_slice())),
-                None => (!group.needs_receipts(catalogue)).then_some((&kept.stored, &[][..])),
-            });
-            let plan = known
-                .map(|(stored, receipts)| group.plan(&self.core, catalogue, Some(stored), receipts, false));
-            match plan {
-                Some(Plan { answers, write: Some(write) }) => {
-                    ready.push(Ready { group, write, answers, source: Source::Memory });
+            let lent = if group.may_remember() {
+                self.memory.lend(&group.key, group.needs_receipts(catalogue))
+            } else {
+                None
+            };
+            let Some((stored, receipts)) = lent else {
+                unknown.push(group);
+                continue;
+            };
+            let plan = group.plan(&self.core, catalogue, Some(stored), receipts, false);
+            match (plan.write, plan.unchanged) {
+                (Some(write), _) => {
+                    ready.push(Ready { group, write, answers: plan.answers, source: Source::Memory });
+                    continue;
                 }
-                _ => unknown.push(group),
+                (None, Some(stored)) => self.memory.give_back(&group.key, stored),
+                (None, None) => self.memory.forget(&group.key),
             }
+            unknown.push(group);
         }
         unknown
     }
@@ -251,8 +261,8 @@ impl Worker {
                 }
                 Recall::NotDone => {
                     let fence = group.may_land(stored.as_ref());
-                    let Plan { answers, write } =
-                        group.plan(&self.core, catalogue, stored.as_ref(), &loaded.receipts, fence);
+                    let Plan { answers, write, .. } =
+                        group.plan(&self.core, catalogue, stored, &loaded.receipts, fence);
                     let source = Source::Store(load.receipts.then_some(loaded.receipts));
                     match write {
                         None => group.answer(answers),
@@ -300,6 +310,10 @@ impl Worker {
                     }
                 }
                 Err(error) => {
+                    // What was lent for these writes does not come back.
+                    for write in &writes {
+                        self.memory.forget(&write.key);
+                    }
                     self.fail_all(waiting.into_iter().map(|waits| waits.group).collect(), &error);
                 }
             }
