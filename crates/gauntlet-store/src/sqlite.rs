@@ -3,13 +3,14 @@
 //! All writes go to a thread that owns the writing connection; each is one transaction, durable
 //! when it is answered (WAL with synchronous FULL). Reads are done by the caller itself on one of
 //! a few reading connections: a player takes about 5 microseconds, and a hop to another thread
-//! alone would take 8. A reading transaction that begins after a commit was answered sees it.
+//! alone would take 8. What begins to read after a commit was answered sees it.
 
 mod commit;
 mod connection;
 mod grants;
 mod load;
 mod mover;
+mod readers;
 mod registry;
 mod writer;
 
@@ -17,10 +18,7 @@ use std::{
     collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,6 +33,7 @@ use crate::contract::{
 use crate::figures::{Figures, Meter};
 use crate::rows;
 use mover::Mover;
+use readers::{Commits, Readers, Reading};
 use writer::Writer;
 
 /// Where the file is.
@@ -78,9 +77,7 @@ enum BadFile {
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
-    /// Empty after [`Store::close`].
-    readers: Vec<Mutex<Option<Connection>>>,
-    turn: AtomicUsize,
+    readers: Arc<Readers>,
     meter: Arc<Meter>,
     /// The write-ahead log.
     log: PathBuf,
@@ -111,58 +108,39 @@ impl SqliteStore {
         let lock = lock(&options.path).map_err(reject)?;
         let meter = Arc::new(Meter::new(options.slow));
         let mut connection = connection::open_writer(&options.path, options.max_bytes)?;
-        let mover = Mover::start(&options.path, &mut connection, &meter)?;
-        let writer = Writer::start(connection, Some(mover), lock, &meter)?;
-        let readers = (0..options.readers)
-            .map(|_| connection::open_reader(&options.path).map(|connection| Mutex::new(Some(connection))))
-            .collect::<Result<_, _>>()?;
+        let commits = Commits::default();
+        let readers = Arc::new(Readers::open(&options.path, options.readers, commits.clone())?);
+        let mover = Mover::start(&options.path, &mut connection, &readers, &meter)?;
+        let writer = Writer::start(connection, Some(mover), lock, commits, &meter)?;
         let log = beside(&options.path, "-wal");
-        Ok(Self { writer, readers, turn: AtomicUsize::new(0), meter, log })
+        Ok(Self { writer, readers, meter, log })
     }
 
-    /// Lets `read` use a reading connection, in a transaction: one snapshot.
+    /// Lets `read` use a reading connection: one snapshot.
     fn read<T>(
         &self,
         operation: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_one(operation, |connection| {
-            let failed = |error| connection::failure(operation, error);
-            // Readers are used by one at a time.
-            let transaction = connection.unchecked_transaction().map_err(failed)?;
-            let answer = read(&transaction);
-            let finished = transaction.finish().map_err(failed);
-            let answer = answer?;
-            finished.map(|()| answer)
-        })
+        self.read_by(operation, Reading::Statements, read)
     }
 
-    /// Reads by one statement, which needs no transaction around it.
-    fn read_one<T>(
+    fn read_by<T>(
         &self,
         operation: &'static str,
+        reading: Reading,
         read: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let asked = Instant::now();
-        let mut guard = self.reader();
+        let mut guard = self.readers.take();
         let started = Instant::now();
         self.meter.pool_wait.took(started - asked);
-        let Some(connection) = guard.as_mut() else {
+        let Some(reader) = guard.as_mut() else {
             return Err(Error::Unavailable { operation, source: Closed.into() });
         };
-        let answer = read(connection);
+        let answer = self.readers.read(reader, operation, reading, read);
         self.meter.statement(operation, started.elapsed());
         answer
-    }
-
-    fn reader(&self) -> MutexGuard<'_, Option<Connection>> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let free = (0..self.readers.len())
-            .find_map(|step| self.readers[(first + step) % self.readers.len()].try_lock().ok());
-        // All are busy for some microseconds: wait for one.
-        free.unwrap_or_else(|| {
-            self.readers[first % self.readers.len()].lock().unwrap_or_else(PoisonError::into_inner)
-        })
     }
 }
 
@@ -201,7 +179,9 @@ impl Store for SqliteStore {
         if let [load] = players
             && !load.receipts
         {
-            let loaded = self.read_one("player.load", |connection| load::document_only(connection, load));
+            let loaded = self.read_by("player.load", Reading::Statement, |connection| {
+                load::document_only(connection, load)
+            });
             return loaded.map(|loaded| vec![loaded]);
         }
         let mut answers = Vec::with_capacity(players.len());
@@ -386,9 +366,8 @@ impl Store for SqliteStore {
     }
 
     fn pool_status(&self) -> PoolStatus {
-        let idle = self.readers.iter().filter(|reader| reader.try_lock().is_ok()).count();
-        let (limit, waiting) = (self.readers.len(), self.writer.waiting());
-        PoolStatus { limit, open: limit, idle, waiting }
+        let (limit, idle) = self.readers.status();
+        PoolStatus { limit, open: limit, idle, waiting: self.writer.waiting() }
     }
 
     fn prefers_many(&self) -> bool {
@@ -401,8 +380,6 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         self.writer.close().await;
-        for reader in &self.readers {
-            *reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
+        self.readers.close();
     }
 }

@@ -17,7 +17,10 @@ use std::{
 
 use rusqlite::{Connection, hooks::Wal};
 
-use super::connection::{failure, open_mover};
+use super::{
+    connection::{failure, open_mover},
+    readers::Readers,
+};
 use crate::{contract::Error, figures::Meter};
 
 /// Pages (of 4 KiB) of log after which it is moved. Pages that were written again and again are
@@ -33,16 +36,21 @@ pub(super) struct Mover(JoinHandle<()>);
 
 impl Mover {
     /// Starts the thread, for the log that `writer` writes.
-    pub(super) fn start(path: &Path, writer: &mut Connection, meter: &Arc<Meter>) -> Result<Self, Error> {
+    pub(super) fn start(
+        path: &Path,
+        writer: &mut Connection,
+        readers: &Arc<Readers>,
+        meter: &Arc<Meter>,
+    ) -> Result<Self, Error> {
         let connection = open_mover(path)?;
         let (wake, asked) = sync_channel(1);
         let nearly_done = Arc::new(AtomicBool::new(false));
-        let (done, times) = (nearly_done.clone(), meter.clone());
+        let (done, times, resting) = (nearly_done.clone(), meter.clone(), readers.clone());
         let thread = thread::Builder::new()
             .name("sqlite-mover".to_owned())
-            .spawn(move || run(&connection, &asked, &done, &times))
+            .spawn(move || run(&connection, &asked, &done, &resting, &times))
             .map_err(|error| Error::Unavailable { operation: "open", source: error.into() })?;
-        attach(writer, wake, nearly_done, meter.clone())?;
+        attach(writer, wake, nearly_done, readers.clone(), meter.clone())?;
         Ok(Self(thread))
     }
 
@@ -58,6 +66,7 @@ fn attach(
     writer: &mut Connection,
     wake: SyncSender<()>,
     nearly_done: Arc<AtomicBool>,
+    readers: Arc<Readers>,
     meter: Arc<Meter>,
 ) -> Result<(), Error> {
     let hook = move |log: &mut Wal, length: i32| {
@@ -66,6 +75,7 @@ fn attach(
         }
         if nearly_done.swap(false, Ordering::AcqRel) || length > TOO_MANY {
             let started = Instant::now();
+            readers.rest();
             // The commit is done, and the next one tries again: a log that cannot be moved now,
             // for want of room say, is no failure of the commit.
             let _moved = log.checkpoint();
@@ -79,9 +89,16 @@ fn attach(
     writer.wal_hook(Some(hook)).map_err(|error| failure("open", error))
 }
 
-fn run(connection: &Connection, asked: &Receiver<()>, nearly_done: &AtomicBool, meter: &Meter) {
+fn run(
+    connection: &Connection,
+    asked: &Receiver<()>,
+    nearly_done: &AtomicBool,
+    readers: &Readers,
+    meter: &Meter,
+) {
     while asked.recv().is_ok() {
         let started = Instant::now();
+        readers.rest();
         // As above.
         let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         meter.moves.took(started.elapsed());

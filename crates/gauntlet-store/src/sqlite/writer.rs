@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     connection::{commit_failure, failure},
     mover::Mover,
+    readers::Commits,
 };
 use crate::{
     contract::Error,
@@ -31,6 +32,7 @@ const QUEUE: usize = 64;
 pub(super) struct Writer {
     commands: Mutex<Option<mpsc::Sender<Command>>>,
     ended: watch::Receiver<bool>,
+    commits: Commits,
     meter: Arc<Meter>,
 }
 
@@ -48,6 +50,7 @@ impl Writer {
         connection: Connection,
         mover: Option<Mover>,
         lock: File,
+        commits: Commits,
         meter: &Arc<Meter>,
     ) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::channel::<Command>(QUEUE);
@@ -73,7 +76,7 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(run)
             .map_err(|error| Error::Unavailable { operation: "open", source: error.into() })?;
-        Ok(Self { commands: Mutex::new(Some(commands)), ended, meter: meter.clone() })
+        Ok(Self { commands: Mutex::new(Some(commands)), ended, commits, meter: meter.clone() })
     }
 
     /// Lets `work` use the connection, and waits for its answer.
@@ -88,12 +91,14 @@ impl Writer {
             guard.clone().ok_or_else(|| gone(Gone::Closed))?
         };
         let (reply, answer) = oneshot::channel();
-        let (asked, meter) = (Instant::now(), self.meter.clone());
+        let (asked, meter, commits) = (Instant::now(), self.meter.clone(), self.commits.clone());
         let command: Command = Box::new(move |connection| {
             let started = Instant::now();
             meter.writer_wait.took(started - asked);
             let done = work(connection);
             meter.statement(operation, started.elapsed());
+            // However it ended: readers that kept a snapshot look again.
+            commits.count();
             // A caller that has gone away misses its answer; the work is done all the same.
             let _ = reply.send(done);
         });
@@ -152,9 +157,14 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_died_makes_calls_unavailable() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer =
-            Writer::start(Connection::open_in_memory().expect("memory"), None, lock, &Arc::default())
-                .expect("starts");
+        let writer = Writer::start(
+            Connection::open_in_memory().expect("memory"),
+            None,
+            lock,
+            Commits::default(),
+            &Arc::default(),
+        )
+        .expect("starts");
         let died = writer.run::<()>("first", |_| panic!("on purpose")).await;
         assert!(matches!(died, Err(Error::Unknown { operation: "first", .. })), "{died:?}");
         let mut ended = writer.ended.clone();
@@ -166,9 +176,14 @@ mod tests {
     #[tokio::test]
     async fn a_failed_transaction_leaves_nothing() {
         let lock = tempfile::tempfile().expect("a file");
-        let writer =
-            Writer::start(Connection::open_in_memory().expect("memory"), None, lock, &Arc::default())
-                .expect("starts");
+        let writer = Writer::start(
+            Connection::open_in_memory().expect("memory"),
+            None,
+            lock,
+            Commits::default(),
+            &Arc::default(),
+        )
+        .expect("starts");
         let insert = |transaction: &Transaction<'_>| {
             transaction.execute_batch("INSERT INTO t VALUES (1)").map_err(|error| failure("x", error))
         };
