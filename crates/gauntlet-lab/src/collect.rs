@@ -25,6 +25,9 @@ pub use profiles::{Frame, ProfileFound, ProfilePlan, TopFunction};
 
 use crate::{driver::World, http::Http, identity::Identity, tls::Authority};
 
+/// The name of the lab's own process among those that are watched.
+pub(crate) const OURSELVES: &str = "load generator";
+
 /// A figure over time: seconds since the start and values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Track {
@@ -122,7 +125,7 @@ impl Collectors {
         let cgroups = sources.cgroups.iter().map(|(name, folder)| cgroup::Group::new(name, folder)).collect();
         let mut processes: Vec<_> =
             sources.processes.iter().map(|(name, pid)| process::Watched::new(name, *pid, true)).collect();
-        processes.push(process::Watched::new("load generator", std::process::id(), true));
+        processes.push(process::Watched::new(OURSELVES, std::process::id(), true));
         let postgres = match &sources.postgres {
             Some(url) => Some(postgres::Postgres::start(url, sources.postgres_is_own).await),
             None => None,

@@ -90,7 +90,7 @@ impl Default for AdmissionOptions {
     fn default() -> Self {
         Self {
             reads: 256,
-            writes: 512,
+            writes: 2_048,
             claims: 512,
             events: 4_096,
             adaptive: false,

@@ -39,12 +39,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::lifecycle::at;
 
+mod listen;
 mod prefixed;
 pub(crate) mod replies;
 mod stall;
 mod streams;
 pub mod tls;
 
+pub(crate) use listen::listen;
 use prefixed::{Prefixed, Protocol, detect};
 use replies::Replies;
 use stall::Stalling;

@@ -222,7 +222,7 @@ impl Server {
     /// does not answer.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
         let security = Security::load(&config, &parts.clock)?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::bind(&config)?;
         let engine = Engine::start(&config, parts).await?;
         let server = Self {
             addresses: listeners.addresses(),
@@ -430,13 +430,13 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
+    fn bind(config: &Config) -> Result<Self, StartError> {
         let roles = config.roles;
         Ok(Self {
-            http: bind_if(roles.api, "http", config.http).await?,
-            grpc: bind_if(roles.api, "grpc", config.grpc).await?,
-            events: bind_if(roles.events, "events", config.events).await?,
-            ops: bind("ops", config.ops).await?,
+            http: bind_if(roles.api, "http", config.http)?,
+            grpc: bind_if(roles.api, "grpc", config.grpc)?,
+            events: bind_if(roles.events, "events", config.events)?,
+            ops: bind("ops", config.ops)?,
         })
     }
 
@@ -451,14 +451,10 @@ impl Listeners {
     }
 }
 
-async fn bind_if(
-    wanted: bool,
-    what: &'static str,
-    address: SocketAddr,
-) -> Result<Option<TcpListener>, StartError> {
-    if wanted { bind(what, address).await.map(Some) } else { Ok(None) }
+fn bind_if(wanted: bool, what: &'static str, address: SocketAddr) -> Result<Option<TcpListener>, StartError> {
+    wanted.then(|| bind(what, address)).transpose()
 }
 
-async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { what, address, source })
+fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    net::listen(address).map_err(|source| StartError::Bind { what, address, source })
 }

@@ -18,7 +18,7 @@ pub(crate) static MAX_WRITES: Setting = Setting {
     key: "max-writes",
     flag: "max-writes",
     env: "GAUNTLET_MAX_WRITES",
-    default: Some("512"),
+    default: Some("2048"),
     value: "N",
     help: "How many calls of the API that change a player may be under way at one time, claims apart",
     ..ROW
