@@ -5,6 +5,7 @@
 //! a few reading connections: a player takes about 5 microseconds, and a hop to another thread
 //! alone would take 8. A reading transaction that begins after a commit was answered sees it.
 
+mod archive;
 mod commit;
 mod connection;
 mod grants;
@@ -34,6 +35,7 @@ use crate::contract::{
 };
 use crate::figures::{Figures, Meter};
 use crate::rows;
+pub use archive::{SqliteSource, SqliteTarget};
 use mover::Mover;
 use writer::Writer;
 
