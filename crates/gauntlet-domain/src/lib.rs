@@ -26,6 +26,7 @@
 //! document, the catalogue, the time and a seed, that changes the document in memory and lists
 //! what has to be stored with it ([`Effects`]).
 
+pub mod audit;
 pub mod catalogue;
 pub mod cycle;
 mod effects;

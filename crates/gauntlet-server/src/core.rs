@@ -272,6 +272,13 @@ impl Core {
         (player == *before && effects.is_empty()).then_some(reply)
     }
 
+    /// Tells the metrics what the breakers of the store let through.
+    pub(crate) fn tell_breakers(&self) {
+        for (name, state) in self.store.breakers() {
+            self.metrics.breaker(name, state);
+        }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

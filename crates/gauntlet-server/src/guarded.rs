@@ -55,6 +55,12 @@ impl GuardedStore {
     pub(crate) fn is_open(&self) -> bool {
         self.reads.has_room()
     }
+
+    /// What the breakers let through now, by their names in metrics.
+    pub(crate) fn breakers(&self) -> [(&'static str, BreakerState); 2] {
+        [("database-reads", &self.reads), ("database-writes", &self.writes)]
+            .map(|(name, guard)| (name, guard.breaker().state()))
+    }
 }
 
 /// One breaker, on a clock that does not step.

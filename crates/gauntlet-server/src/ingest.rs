@@ -8,6 +8,7 @@ use std::{
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use gauntlet_domain::{
@@ -85,6 +86,8 @@ pub(crate) enum Begun {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     kind: EventKind,
+    /// When it happened, if it says.
+    happened_at: Option<Timestamp>,
     /// The player of an event without an id.
     nameless: Option<String>,
     enqueued: Enqueued,
@@ -207,12 +210,13 @@ impl Ingest {
             count(EventResult::Unused);
             return Begun::Answered(Ok(()));
         }
+        let happened_at = (!raw.timestamp.is_empty()).then_some(at);
         // Only an event without an id can turn out to need one.
         let nameless = raw.key.id.is_empty().then(|| raw.player.clone());
         let event = Event { what: raw.what, key: raw.key, at };
         let enqueued = enter().and_then(|()| self.shards.enqueue(self.core.key(raw.player), event, deadline));
         match enqueued {
-            Ok(enqueued) => Begun::Waits(Waiting { kind, nameless, enqueued }),
+            Ok(enqueued) => Begun::Waits(Waiting { kind, happened_at, nameless, enqueued }),
             Err(error) => {
                 count(EventResult::Refused(error.reason));
                 Begun::Answered(Err(error))
@@ -225,6 +229,11 @@ impl Ingest {
         let answer = ready!(waiting.enqueued.poll(cx));
         let kind = waiting.kind;
         let count = |result| self.core.metrics().event(kind, result);
+        if let (Ok(_), Some(happened_at)) = (&answer, waiting.happened_at) {
+            // An event from the future is not late.
+            let lag = u64::try_from(self.core.now().since(happened_at)).unwrap_or(0);
+            self.core.metrics().event_lag(Duration::from_millis(lag));
+        }
         Poll::Ready(match answer {
             Ok(EventOutcome::Counted) => {
                 count(EventResult::Counted);

@@ -191,6 +191,7 @@ pub struct Metrics {
     /// By kind and usual result, the counters in `events`.
     usual_events: [[Counter; 4]; 3],
     malformed: Family<MalformedLabels, Counter>,
+    event_lag: Histogram,
     shard_seconds: Family<OneLabel, Histogram, fn() -> Histogram>,
     call_wait: Histogram,
     event_wait: Histogram,
@@ -219,6 +220,9 @@ fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.000_25, 2.0, 17))
 }
 
+/// How late an event may be, in seconds: from a moment to longer than a late window.
+const LAGS: [f64; 12] = [0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 86_400.0];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -243,6 +247,7 @@ impl Metrics {
             }),
             events,
             malformed: Family::default(),
+            event_lag: Histogram::new(LAGS),
             call_wait: wait("calls"),
             event_wait: wait("events"),
             shard_seconds,
@@ -266,6 +271,14 @@ impl Metrics {
             challenge_goals: Family::default(),
         };
         metrics.register();
+        // Of what is rare, the first time would not be seen as an increase if it were not shown as 0 before.
+        drop(metrics.sheds("breaker"));
+        for kind in ["unavailable", "unknown", "corrupt", "newer", "rejected"] {
+            drop(metrics.store_errors.get_or_create(&OneLabel { kind }));
+        }
+        for result in [Reload::Taken, Reload::Rejected, Reload::Failed] {
+            drop(metrics.catalogue_reloads.get_or_create(&ResultLabel { result: result.as_str() }));
+        }
         metrics
     }
 
@@ -275,6 +288,7 @@ impl Metrics {
         table::REQUEST_DURATION.register(r, self.request_seconds.clone());
         table::EVENTS.register(r, self.events.clone());
         table::MALFORMED.register(r, self.malformed.clone());
+        table::EVENT_LAG.register(r, self.event_lag.clone());
         table::SHEDS.register(r, self.sheds.clone());
         table::SHARD_WAIT.register(r, self.shard_seconds.clone());
         table::BATCH.register(r, self.batch_operations.clone());
@@ -327,6 +341,11 @@ impl Metrics {
     /// An event could not be understood.
     pub fn malformed(&self, kind: EventKind, problem: &'static str) {
         self.malformed.get_or_create(&MalformedLabels { kind: kind.as_str(), problem }).inc();
+    }
+
+    /// An event was carried out so long after it had happened.
+    pub fn event_lag(&self, lag: Duration) {
+        self.event_lag.observe(lag.as_secs_f64());
     }
 
     /// A call was taken from its shard's queue.
@@ -399,6 +418,14 @@ impl Metrics {
         self.grant_seconds.get_or_create(&AdapterLabel { adapter }).observe(elapsed.as_secs_f64());
     }
 
+    /// Shows what grants through this adapter can come to before any has, so that the first one is
+    /// seen as an increase.
+    pub fn adapter(&self, adapter: &'static str) {
+        for state in [GrantState::Granted, GrantState::Refused, GrantState::Uncertain] {
+            drop(self.grants_ended.get_or_create(&EndLabels { adapter, state: state.as_str() }));
+        }
+    }
+
     /// A grant's end was stored.
     pub fn grant_ended(&self, adapter: &'static str, state: GrantState) {
         self.grants_ended.get_or_create(&EndLabels { adapter, state: state.as_str() }).inc();
@@ -420,7 +447,8 @@ impl Metrics {
         self.oldest_pending_seconds.set(oldest.as_secs_f64());
     }
 
-    /// What a breaker lets through to a dependency: a reward adapter by its name, or the database.
+    /// What a breaker lets through to a dependency: a reward adapter by its name, `database-reads`
+    /// or `database-writes`.
     pub fn breaker(&self, dependency: &'static str, state: BreakerState) {
         let state = match state {
             BreakerState::Closed => 0,

@@ -97,6 +97,7 @@ impl Rewards {
     /// Carries claims out with an adapter; `tasks` owns the claims under way.
     #[must_use]
     pub fn new(core: Arc<Core>, shards: Shards, adapter: Arc<dyn RewardAdapter>, tasks: Tasks) -> Self {
+        core.metrics().adapter(adapter.name());
         Self { core, shards, adapter, governor: Arc::default(), tasks, under_way: Arc::default() }
     }
 

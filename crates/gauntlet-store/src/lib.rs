@@ -26,6 +26,7 @@
 //!
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
+pub mod archive;
 mod contract;
 pub mod crash;
 mod figures;
@@ -42,5 +43,5 @@ pub use contract::{
 };
 pub use figures::{Figures, Times};
 pub use memory::MemoryStore;
-pub use postgres::{PgOptions, PgStore};
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use postgres::{PgOptions, PgSource, PgStore, PgTarget};
+pub use sqlite::{SqliteOptions, SqliteSource, SqliteStore, SqliteTarget};

@@ -4,6 +4,7 @@
 //! does something else, and a caller that goes away leaves nothing behind.
 
 mod address;
+mod archive;
 mod commit;
 mod connect;
 mod due;
@@ -32,6 +33,7 @@ use crate::contract::{
 };
 use crate::figures::{Figures, Meter};
 use crate::rows;
+pub use archive::{PgSource, PgTarget};
 use connect::{Link, Pooler};
 use session::{Failure, Session};
 

@@ -5,6 +5,7 @@
 //! a few reading connections: a player takes about 5 microseconds, and a hop to another thread
 //! alone would take 8. What begins to read after a commit was answered sees it.
 
+mod archive;
 mod commit;
 mod connection;
 mod grants;
@@ -32,6 +33,7 @@ use crate::contract::{
 };
 use crate::figures::{Figures, Meter};
 use crate::rows;
+pub use archive::{SqliteSource, SqliteTarget};
 use mover::Mover;
 use readers::{Commits, Readers, Reading};
 use writer::Writer;

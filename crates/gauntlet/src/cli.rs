@@ -1,12 +1,14 @@
 //! The command line: what can be asked, with help that teaches. Flags of settings come from the
 //! table of settings.
 
+mod archive;
 mod load;
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use archive::{AuditArgs, ExportArgs, ImportArgs};
 pub(crate) use load::{LoadArgs, LoadCommand, RunArgs, SignIn};
 
 use crate::settings::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
@@ -53,6 +55,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Bring the database's schema up to date, and end.
     Migrate(MigrateArgs),
+    /// Write everything that a store keeps into a file.
+    Export(ExportArgs),
+    /// Fill an empty store from such a file.
+    Import(ImportArgs),
+    /// Compare all players with the grants that were ordered for them.
+    Audit(AuditArgs),
     /// Check and compare catalogue files, or make one for load tests.
     Catalogue(CatalogueArgs),
     /// Act as a player: what a game client does, from the command line.
@@ -63,6 +71,8 @@ pub(crate) enum Command {
     Load(LoadArgs),
     /// Show the settings that `serve` would use, and where each comes from.
     Settings(SettingsArgs),
+    /// Ask a running service whether it is ready: the health check of containers.
+    Probe(ProbeArgs),
     /// Write a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -127,6 +137,20 @@ pub(crate) struct SettingsArgs {
     /// Answer in JSON.
     #[arg(long, display_order = 901)]
     pub(crate) json: bool,
+}
+
+/// `gauntlet probe`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Ends with 0 when the service says that it takes requests, else with 1. It does not ask the database.
+
+Examples:
+  gauntlet probe
+  gauntlet probe --ops 127.0.0.1:9080")]
+pub(crate) struct ProbeArgs {
+    /// Where the service's operations port is.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) ops: SocketAddr,
 }
 
 /// `gauntlet completions`.

@@ -1,10 +1,12 @@
 //! One module for each command.
 
+mod archive;
 mod catalogue;
 mod completions;
 mod load;
 mod migrate;
 mod player;
+mod probe;
 mod send;
 mod serve;
 mod settings;
@@ -45,10 +47,14 @@ pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<
         Command::Load(args) => return load::run(&context, args),
         Command::Serve(args) => serve::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),
+        Command::Export(args) => archive::export(&context, args),
+        Command::Import(args) => archive::import(&context, args),
+        Command::Audit(args) => archive::audit(&context, args),
         Command::Catalogue(args) => catalogue::run(&context, args.command),
         Command::Player(args) => player::run(&context, args),
         Command::Send(args) => send::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
+        Command::Probe(args) => probe::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
     };
     done.map(|()| ExitCode::SUCCESS)

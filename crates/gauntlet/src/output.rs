@@ -12,7 +12,7 @@ use std::{
 
 use serde::Serialize;
 
-pub(crate) use progress::LoadProgress;
+pub(crate) use progress::{LoadProgress, RowsProgress};
 
 use crate::settings::Fault;
 

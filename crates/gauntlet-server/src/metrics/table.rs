@@ -94,6 +94,12 @@ pub(super) static MALFORMED: Row = counter(
     "Events that could not be understood",
     "the platform changed its events; `/events/malformed` shows the newest",
 );
+pub(super) static EVENT_LAG: Row = histogram(
+    "gauntlet_event_lag",
+    &[],
+    "Time from when an event happened, as it says, until it was answered; events without a time are left out",
+    "players wait for progress: the platform delivers late, or the service is slow (gauntlet_shard_wait_seconds)",
+);
 pub(super) static SHEDS: Row = counter(
     "gauntlet_sheds",
     &["kind"],
@@ -187,7 +193,7 @@ pub(super) static GRANTS_OLDEST: Row = Row {
 pub(super) static BREAKER: Row = gauge(
     "gauntlet_breaker_state",
     &["dependency"],
-    "What a breaker lets through to its dependency: 0 everything, 1 a probe, 2 nothing",
+    "What a breaker lets through to its dependency (database-reads, database-writes, a reward adapter): 0 everything, 1 a probe, 2 nothing",
     "above 0: the dependency fails and is left alone",
 );
 pub(super) static CATALOGUE_VERSION: Row = gauge(
@@ -324,7 +330,7 @@ pub(super) static BUSY: Row = Row {
 /// Every figure, as the page shows them.
 #[cfg(test)]
 pub(super) static GROUPS: [(&str, &[&Row]); 6] = [
-    ("Requests and events", &[&REQUESTS, &REQUEST_DURATION, &EVENTS, &MALFORMED, &SHEDS]),
+    ("Requests and events", &[&REQUESTS, &REQUEST_DURATION, &EVENTS, &MALFORMED, &EVENT_LAG, &SHEDS]),
     ("Shards", &[&QUEUE, &SHARD_WAIT, &BATCH, &COMMIT, &CONFLICTS]),
     (
         "Rewards and catalogue",

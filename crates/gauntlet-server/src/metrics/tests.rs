@@ -24,6 +24,7 @@ fn busy() -> String {
     metrics.event(EventKind::Stat, EventResult::Refused(Reason::Overloaded));
     metrics.event(EventKind::Stat, EventResult::Counted);
     metrics.malformed(EventKind::Unknown, "unreadable");
+    metrics.event_lag(Duration::from_secs(2));
     metrics.call_waited(millisecond);
     metrics.batch(3);
     metrics.commit(millisecond);
@@ -62,6 +63,8 @@ async fn figures_are_rendered_with_their_labels() {
         r#"gauntlet_events_total{kind="login",result="unused"} 0"#,
         r#"gauntlet_requests_total{face="http",method="GET",route="/v1/challenges",code="OK",reason="OK"} 1"#,
         r#"gauntlet_request_duration_seconds_count{face="http",method="GET",route="/v1/challenges"} 1"#,
+        r#"gauntlet_event_lag_seconds_bucket{le="1.0"} 0"#,
+        r#"gauntlet_event_lag_seconds_bucket{le="5.0"} 1"#,
         r#"gauntlet_shard_wait_seconds_count{kind="calls"} 1"#,
         r#"gauntlet_queue_operations{kind="events"} 2"#,
         r#"gauntlet_pool_connections{kind="waiting"} 1"#,
@@ -150,6 +153,7 @@ async fn what_figures_cost() {
     let before = cpu();
     for _ in 0..EVENTS {
         let (asked, taken) = (Instant::now(), Instant::now());
+        metrics.event_lag(taken - asked);
         metrics.event_waited(taken - asked);
         metrics.event(EventKind::Stat, EventResult::Counted);
         metrics.request(route, "OK", "OK", asked.elapsed());

@@ -84,6 +84,12 @@ pub(super) struct Session {
     may_prepare: bool,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("operation", &self.operation).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Waits for a connection, as long as the pool allows.
     pub(super) async fn open(

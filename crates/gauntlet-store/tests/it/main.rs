@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "all of it is test code, helpers included")]
 
+mod archive;
 mod conformance;
 mod fixture;
 mod make;

@@ -1,4 +1,4 @@
-//! How far a load run is: a bar in a terminal, a line now and then elsewhere.
+//! How far a load run is, or the way through a store: a bar in a terminal, a line now and then elsewhere.
 
 use std::{
     io::IsTerminal as _,
@@ -57,6 +57,55 @@ impl LoadProgress {
     }
 }
 
+/// Shows on standard error how many rows are done.
+pub(crate) struct RowsProgress {
+    output: Output,
+    what: &'static str,
+    bar: Option<ProgressBar>,
+    told: Instant,
+}
+
+impl RowsProgress {
+    /// Nothing is shown yet. `what` says what is counted.
+    pub(crate) fn new(output: Output, what: &'static str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(ProgressBar::no_length);
+        Self { output, what, bar, told: Instant::now() }
+    }
+
+    /// So many are done, of so many if that is known.
+    pub(crate) fn show(&mut self, done: u64, of: Option<u64>) {
+        let template = if of.is_some() { ROWS_OF } else { ROWS };
+        let Some(bar) = &self.bar else {
+            if self.told.elapsed() >= LINES {
+                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                self.output.note(&format!("{done}{of} {}", self.what));
+                self.told = Instant::now();
+            }
+            return;
+        };
+        if bar.length() != of
+            && let Ok(style) = ProgressStyle::with_template(template)
+        {
+            bar.set_style(style);
+        }
+        if let Some(of) = of {
+            bar.set_length(of);
+        }
+        bar.set_message(self.what);
+        bar.set_position(done);
+    }
+
+    /// Leaves the terminal as it was.
+    pub(crate) fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const ROWS_OF: &str = "{bar:30} {pos} of {len} {msg}, {eta} left";
+const ROWS: &str = "{spinner} {pos} {msg}, {per_sec}";
+
 const TEMPLATE: &str = "{bar:30} {pos:>3} % {msg}";
 
 fn percent(progress: &Progress) -> u64 {
@@ -90,7 +139,9 @@ mod tests {
 
     #[test]
     fn the_bar_s_template_can_be_read() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+        for template in [TEMPLATE, ROWS, ROWS_OF] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
         let progress = Progress { stage: "running", seconds: 15.0, of: 60.0, done: 7, ..Progress::default() };
         assert_eq!(percent(&progress), 25);
         assert_eq!(

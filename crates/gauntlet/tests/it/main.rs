@@ -6,6 +6,7 @@ mod cli;
 mod clients;
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 mod crash;
+mod deploy;
 mod full_disk;
 mod hostile;
 mod journey;

@@ -5,10 +5,14 @@ use std::{fs, path::PathBuf};
 use super::run;
 
 /// The commands whose help is kept.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 19] = [
     "",
     "serve",
     "migrate",
+    "export",
+    "import",
+    "audit",
+    "probe",
     "catalogue",
     "catalogue check",
     "catalogue diff",

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Breaks things under a real Prometheus, and sees each alert of deploy/prometheus fire and clear.
+
+    apt-get install prometheus prometheus-postgres-exporter prometheus-node-exporter postgresql
+    lab/alerts/run.py target/debug/gauntlet [--out FILE] [--only WORD]
+
+Starts everything itself, on loopback and free ports: PostgreSQL, two replicas on it, one process on SQLite, a
+reward platform, Prometheus and its exporters. All windows and waits of the rules are 60 times shorter (5m is 5s); what
+is compared with them is as it is. Prints a table in Markdown, and ends with 1 when an alert did not fire, or did not
+clear. Takes about 20 minutes.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+from steps import STEPS
+from world import DEPLOY, FASTER, Load, World
+
+# The longest window that has to be clean again is 6 h.
+FIRE, CLEAR = 120, 6 * 3600 / FASTER + 120
+
+
+class Watch:
+    """When each alert began and ceased to fire."""
+
+    def __init__(self, world):
+        self.world, self.now = world, set()
+        self.began, self.ceased = {}, {}
+        self.ends = threading.Event()
+        threading.Thread(target=self.loop, daemon=True).start()
+
+    def loop(self):
+        while not self.ends.wait(0.2):
+            try:
+                now = self.world.firing()
+            except (OSError, ValueError):
+                continue
+            for name in now - self.now:
+                self.began[name] = time.time()
+            for name in self.now - now:
+                self.ceased[name] = time.time()
+            self.now = now
+
+    def until(self, seconds, condition):
+        end = time.time() + seconds
+        while time.time() < end and not condition():
+            time.sleep(0.1)
+        return condition()
+
+
+def play(world, only):
+    world.prepare()
+    load = Load(world)
+    for player in [f"p{number}" for number in range(50)] + [f"c{number}" for number in range(20)] + ["one"]:
+        load.claimable("a", player)
+    load.claim("a", "c13")
+    world.audit()
+    world.start_watching()
+    watch = Watch(world)
+    load.begin()
+    time.sleep(20)
+    rows, waiting = {}, []
+    for title, alerts, run in STEPS:
+        if only and only not in " ".join((title, *alerts)):
+            continue
+        # What still fires from before says nothing.
+        watch.until(CLEAR, lambda: not watch.now & set(alerts))
+        others = set(watch.now)
+        broken = time.time()
+        doing = run(world, load)
+        next(doing)
+        fired = watch.until(FIRE, lambda: all(watch.began.get(name, 0) > broken for name in alerts))
+        beside = sorted(watch.now - others - set(alerts))
+        next(doing, None)
+        healed = time.time()
+        for name in alerts:
+            after = watch.began.get(name, 0) - broken
+            rows[name] = [title, f"{after:.0f} s" if after > 0 else "**no**", broken, healed]
+            waiting.append(name)
+        print(f"{time.strftime('%H:%M:%S')} {title}: fired: {fired}; beside it: {', '.join(beside) or 'none'}",
+              file=sys.stderr, flush=True)
+        # Pages end soon; what ends slowly is looked at in the end.
+        watch.until(20, lambda: not watch.now & set(alerts))
+    watch.until(CLEAR, lambda: not watch.now)
+    lines = ["| alert | what was broken | fired after | cleared after |", "|---|---|---|---|"]
+    for name, (title, fired, broken, healed) in rows.items():
+        if name in watch.now:
+            cleared = "**no**"
+        elif watch.ceased.get(name, 0) > healed:
+            cleared = f"{watch.ceased[name] - healed:.0f} s"
+        else:
+            cleared = "by itself" if fired != "**no**" else "-"
+        lines.append(f"| {name} | {title} | {fired} | {cleared} |")
+    known = set(re.findall(r"alert: (\w+)", (DEPLOY / "gauntlet.rules.yml").read_text()))
+    lines += [f"| {name} | nothing | **no** | - |" for name in sorted(known - set(rows)) if not only]
+    watch.ends.set()
+    load.ends.set()
+    return lines
+
+
+def main():
+    about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    about.add_argument("gauntlet", type=pathlib.Path)
+    about.add_argument("--out", type=pathlib.Path, help="where the table is written to, beside standard output")
+    about.add_argument("--only", default="", help="only steps with this word in their title or alerts")
+    about.add_argument("--keep", action="store_true", help="keep the folder with logs")
+    asked = about.parse_args()
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="gauntlet-alerts-"))
+    print(f"logs: {folder}", file=sys.stderr)
+    world = World(asked.gauntlet.resolve(), folder)
+    try:
+        table = "\n".join(play(world, asked.only))
+    finally:
+        world.stop()
+    print(table)
+    if asked.out:
+        asked.out.write_text(table + "\n")
+    if not asked.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(1 if "**no**" in table else 0)
+
+
+if __name__ == "__main__":
+    main()
