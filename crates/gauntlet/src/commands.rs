@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod completions;
+mod contracts;
 mod load;
 mod migrate;
 mod player;
@@ -49,6 +50,8 @@ pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<
         Command::Player(args) => player::run(&context, args),
         Command::Send(args) => send::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
+        Command::Openapi(args) => contracts::openapi(&context, &args),
+        Command::Proto(args) => contracts::proto(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use super::run;
 
 /// The commands whose help is kept.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 17] = [
     "",
     "serve",
     "migrate",
@@ -18,6 +18,8 @@ const PAGES: [&str; 15] = [
     "send",
     "send stat",
     "settings",
+    "openapi",
+    "proto",
     "load",
     "load run",
     "load compare",
