@@ -77,6 +77,24 @@ pub use generated::google::rpc;
 #[doc(inline)]
 pub use generated::service;
 
-/// Every file of `proto/` and what they import, as an encoded `google.protobuf.FileDescriptorSet`:
-/// what gRPC reflection answers from.
+/// Every file of `proto/` and what they import, as an encoded `google.protobuf.FileDescriptorSet`
+/// with our comments: what gRPC reflection answers from, and what the description of the HTTP API is
+/// made of.
 pub const DESCRIPTOR_SET: &[u8] = include!("generated/descriptors.rs");
+
+macro_rules! proto_file {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../proto/", $name)))
+    };
+}
+
+/// The files of `proto/`: name and text, for whoever generates clients from them. What they import
+/// besides (`google/protobuf/any.proto`, `duration.proto`) comes with every protobuf compiler.
+pub const FILES: [(&str, &str); 6] = [
+    proto_file!("accelbyte/iam/account/v1/account.proto"),
+    proto_file!("accelbyte/social/statistic/v1/statistic.proto"),
+    proto_file!("gauntlet/events/v1/events.proto"),
+    proto_file!("gauntlet/service.proto"),
+    proto_file!("google/rpc/error_details.proto"),
+    proto_file!("google/rpc/status.proto"),
+];

@@ -23,6 +23,7 @@ mod messages;
 mod rotation;
 
 pub use browse::Browse;
+pub(crate) use history::LARGEST_PAGE;
 pub(crate) use messages::{assigned_goal, goal_message, initialized, seconds_until, under_terms};
 
 /// Faults of a catalogue that are told to whoever asked for a reload; the log and

@@ -66,6 +66,8 @@ pub struct Beginning {
     /// The text is an older version, which a later one has replaced: it changes nothing, since
     /// nobody can tell a file that was put back from one that was left behind.
     pub outdated: Option<u32>,
+    /// The text is a newer version, which comes into use when every replica at work has loaded it.
+    pub waits: Option<u32>,
 }
 
 /// What a process that has this text begins with: the version in use. A text that was never
@@ -90,7 +92,8 @@ pub async fn begin(store: &dyn Store, text: &str, now: Timestamp) -> Result<Begi
         in_use(store, None).await?.ok_or(Error::Missing(newest))?
     };
     let outdated = known.filter(|_| version < in_use_now.version());
-    Ok(Beginning { catalogue: in_use_now, outdated })
+    let waits = Some(version).filter(|version| *version > in_use_now.version());
+    Ok(Beginning { catalogue: in_use_now, outdated, waits })
 }
 
 /// Registers a text: its goal ids get their numbers first, in one transaction, and only then does it

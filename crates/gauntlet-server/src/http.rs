@@ -15,7 +15,7 @@ use axum::{
     },
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, get, post, put},
+    routing::get,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -27,6 +27,7 @@ use crate::{
     server::FaceState,
 };
 
+mod apidocs;
 mod cloud_events;
 mod conditional;
 mod encoding;
@@ -34,13 +35,16 @@ mod extract;
 mod fields;
 mod handlers;
 mod observe;
+pub mod openapi;
 mod ops;
 mod pieces;
 mod profiles;
 mod reply;
+mod routes;
 mod splice;
 mod write;
 
+pub use apidocs::documentation_paths;
 pub use cloud_events::split_cloud_events;
 pub(crate) use cloud_events::{gated as cloud_events_gated, router as cloud_events_router};
 pub(crate) use ops::router as ops_router;
@@ -92,7 +96,11 @@ pub(crate) fn api_router(face: &FaceState, base_path: &str) -> Router {
     let at = |path: &str| format!("{base_path}{path}");
     let mut router = Router::new();
     let mut labels = BTreeMap::new();
-    for (path, handler) in routes() {
+    for operation in routes::operations() {
+        labels.insert(at(operation.path), operation.path);
+        router = router.route(&at(operation.path), operation.handler);
+    }
+    for (path, handler) in apidocs::routes(base_path, &face.auth) {
         labels.insert(at(path), path);
         router = router.route(&at(path), handler);
     }
@@ -112,33 +120,14 @@ pub(crate) fn api_gate(face: &FaceState, base_path: &str) -> Gate {
     observe::gated(Gate::new(face), face, &routes.collect::<Vec<_>>())
 }
 
-/// Every operation of the player API.
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
-    use paths::{
-        ACTIVE, BATCH_SELECT, CATALOGUE, CHALLENGE, CHALLENGES, CLAIM, HEALTH, HISTORY, INITIALIZE,
-        RANDOM_SELECT, RELOAD, ROTATION,
-    };
-    [
-        (CHALLENGES, get(handlers::challenges)),
-        (INITIALIZE, post(handlers::initialize)),
-        (CHALLENGE, get(handlers::challenge)),
-        (ROTATION, get(handlers::rotation)),
-        (HISTORY, get(handlers::history)),
-        (BATCH_SELECT, post(handlers::batch_select)),
-        (RANDOM_SELECT, post(handlers::random_select)),
-        (ACTIVE, put(handlers::set_goal_active)),
-        (CLAIM, post(handlers::claim)),
-        (CATALOGUE, get(handlers::catalogue_status)),
-        (RELOAD, post(handlers::reload_catalogue)),
-        (HEALTH, get(handlers::health)),
-    ]
-}
-
 /// The paths of the player API below the base path, for tests that must not miss one. Segments in
 /// braces are variable; which methods a path takes, the header `Allow` of a refusal tells.
 #[must_use]
 pub fn player_paths() -> Vec<&'static str> {
-    routes().into_iter().map(|(path, _)| path).collect()
+    let mut paths: Vec<_> = routes::operations().into_iter().map(|operation| operation.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 /// What pages of these origins may do: call the API with a token, and read what it answers.

@@ -41,5 +41,5 @@ mod simulation;
 pub mod traces;
 
 pub use admission::AdmissionOptions;
-pub use http::{player_paths, split_cloud_events};
+pub use http::{documentation_paths, openapi, player_paths, split_cloud_events};
 pub use server::{Addresses, Config, Parts, Roles, Server, StartError};

@@ -73,8 +73,44 @@ pub(crate) enum Command {
     Settings(SettingsArgs),
     /// Ask a running service whether it is ready: the health check of containers.
     Probe(ProbeArgs),
+    /// Print the description of the player API in OpenAPI 3.1.
+    Openapi(OpenapiArgs),
+    /// Write the proto files, to generate gRPC clients from.
+    Proto(ProtoArgs),
     /// Write a completion script for a shell.
     Completions(CompletionsArgs),
+}
+
+/// `gauntlet openapi`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet openapi > openapi.json
+  gauntlet openapi --base-path /game > openapi.json
+
+A running server has it too, with its own base path and the one way of sign-in that holds there:
+  curl -s http://127.0.0.1:8000/challenge/openapi.json
+and a page for people, where requests can be tried, at http://127.0.0.1:8000/challenge/apidocs/.")]
+pub(crate) struct OpenapiArgs {
+    /// What stands in front of every path.
+    #[arg(long, value_name = "PATH", default_value = "/challenge")]
+    pub(crate) base_path: String,
+}
+
+/// `gauntlet proto`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gauntlet proto --out proto
+  protoc -I proto --python_out=. proto/gauntlet/service.proto
+  python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. proto/gauntlet/service.proto
+
+gauntlet/service.proto is the player API; gauntlet/events/v1/events.proto and accelbyte/... are what the
+game platform sends; google/rpc/... is what the details of errors are.")]
+pub(crate) struct ProtoArgs {
+    /// The folder to write to; it is made when it is missing.
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 /// `gauntlet serve`.

@@ -3,6 +3,7 @@
 mod archive;
 mod catalogue;
 mod completions;
+mod contracts;
 mod load;
 mod migrate;
 mod player;
@@ -55,6 +56,8 @@ pub(crate) fn run(cli: Cli, environment: Environment, output: Output) -> Result<
         Command::Send(args) => send::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
         Command::Probe(args) => probe::run(&context, &args),
+        Command::Openapi(args) => contracts::openapi(&context, &args),
+        Command::Proto(args) => contracts::proto(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
     };
     done.map(|()| ExitCode::SUCCESS)

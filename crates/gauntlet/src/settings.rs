@@ -33,7 +33,7 @@ pub(crate) use typed::{
     ClientTls, LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
     TraceSettings,
 };
-pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, instant};
+pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, base_path, instant};
 
 /// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,6 +114,34 @@ fn reflection_knows_every_service_and_method() {
     );
 }
 
+#[test]
+fn every_message_field_and_method_of_the_player_api_is_explained() {
+    let pool = DescriptorPool::decode(gauntlet_proto::DESCRIPTOR_SET).unwrap();
+    let file = pool.get_file_by_name("gauntlet/service.proto").unwrap();
+    let proto = file.file_descriptor_proto();
+    let places = &proto.source_code_info.as_ref().unwrap().location;
+    let explained = |path: &[i32]| places.iter().any(|place| place.path == path);
+    let index = |at: usize| i32::try_from(at).unwrap();
+    for (at, message) in proto.message_type.iter().enumerate() {
+        assert!(explained(&[4, index(at)]), "{}", message.name());
+        for (field_at, field) in message.field.iter().enumerate() {
+            assert!(explained(&[4, index(at), 2, index(field_at)]), "{}.{}", message.name(), field.name());
+        }
+    }
+    for (at, method) in proto.service[0].method.iter().enumerate() {
+        assert!(explained(&[6, 0, 2, index(at)]), "{}", method.name());
+    }
+}
+
+#[test]
+fn the_files_that_are_handed_out_are_those_of_the_folder() {
+    let shipped: Vec<&str> = gauntlet_proto::FILES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(shipped, FILES);
+    for (name, text) in gauntlet_proto::FILES {
+        assert_eq!(fs::read_to_string(proto_folder().join(name)).unwrap(), *text, "{name}");
+    }
+}
+
 /// The numbers that existing clients and the platform were compiled with. This table is written by
 /// hand from the contract, so that a slip in a proto file does not pass by being regenerated.
 #[test]
@@ -228,12 +256,19 @@ fn as_json(builder: tonic_prost_build::Builder, pool: &DescriptorPool) -> tonic_
         })
 }
 
-/// The descriptor set as a Rust expression, without comments and positions.
+/// The descriptor set as a Rust expression, with the comments of what is ours: the description of
+/// the HTTP API is made of them, and tools that ask by reflection show them.
 fn descriptors(files: impl Iterator<Item = FileDescriptor>) -> String {
     let file = files
         .map(|file| {
             let mut file = file.file_descriptor_proto().clone();
-            file.source_code_info = None;
+            let is_ours = FILES.contains(&file.name());
+            file.source_code_info = file.source_code_info.filter(|_| is_ours).map(|mut info| {
+                // Comments at the head of a file are for its readers.
+                info.location.retain(|place| place.leading_comments.is_some() && place.path.len() > 1);
+                info.location.iter_mut().for_each(|place| place.leading_detached_comments.clear());
+                info
+            });
             file
         })
         .collect();

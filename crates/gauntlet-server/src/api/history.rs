@@ -13,7 +13,7 @@ use crate::{core::Core, error::ApiError};
 /// Cycles of a page when the caller does not say how many.
 const PAGE: usize = 20;
 /// Cycles of a page at most.
-const LARGEST_PAGE: usize = 100;
+pub(crate) const LARGEST_PAGE: usize = 100;
 /// Journal rows read in one statement.
 const CHUNK: u32 = 500;
 /// Journal rows looked through at most, newest first: some months of a player who does a dozen

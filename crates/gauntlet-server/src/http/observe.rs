@@ -103,11 +103,11 @@ fn add_common(headers: &mut HeaderMap, tls: bool) {
     // Replies are one player's own. Only those that can be validated may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Replies are data: a browser that shows one must run, load and frame nothing.
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    // Replies are data: a browser that shows one must run, load and frame nothing. The page of the
+    // documentation says itself what it needs.
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     if tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
@@ -142,7 +142,7 @@ fn method(method: &Method) -> &'static str {
 }
 
 /// What a request competes for; nothing for health, operations and what does not exist.
-fn class(label: &str, method: &Method) -> Option<Class> {
+pub(super) fn class(label: &str, method: &Method) -> Option<Class> {
     match (method, label) {
         (&Method::GET, paths::CHALLENGES | paths::CHALLENGE | paths::ROTATION | paths::HISTORY) => {
             Some(Class::Read)

@@ -4,8 +4,8 @@
 //! same without anybody thinking of it.
 
 mod encrypted;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod matrix;
-mod rig;
+pub(crate) mod rig;
 pub(crate) mod wire;

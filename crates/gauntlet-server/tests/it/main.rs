@@ -14,5 +14,6 @@ mod cycles;
 mod errors;
 mod histories;
 mod model;
+mod openapi;
 mod overload;
 mod world;

@@ -215,7 +215,7 @@ fn adapter(platform: &Platform) -> Result<Arc<dyn RewardAdapter>, Failure> {
 }
 
 fn tell_catalogue(name: &str, begun: &Beginning) {
-    let Beginning { catalogue, outdated } = begun;
+    let Beginning { catalogue, outdated, waits } = begun;
     let (version, challenges, goals) =
         (catalogue.version(), catalogue.challenges().len(), catalogue.goals().len());
     if let Some(before) = outdated {
@@ -227,7 +227,19 @@ fn tell_catalogue(name: &str, begun: &Beginning) {
              SIGHUP, or POST /v1/admin/catalogue/reload"
         );
     }
-    tracing::info!(name, version, challenges, goals, "the catalogue is ready");
+    // The name is that of the text given now, which need not be the one in use.
+    if let Some(newer) = waits {
+        tracing::info!(version, challenges, goals, "the catalogue of the last run is ready");
+        tracing::info!(
+            name,
+            version = newer,
+            "a new catalogue waits for every replica at work to have loaded it"
+        );
+    } else if outdated.is_some() {
+        tracing::info!(version, challenges, goals, "the catalogue in use is ready");
+    } else {
+        tracing::info!(name, version, challenges, goals, "the catalogue is ready");
+    }
 }
 
 /// Says that the service is ready, and where: whoever started it may wait for this line.

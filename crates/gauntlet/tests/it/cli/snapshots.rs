@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use super::run;
 
 /// The commands whose help is kept.
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 21] = [
     "",
     "serve",
     "migrate",
@@ -22,6 +22,8 @@ const PAGES: [&str; 19] = [
     "send",
     "send stat",
     "settings",
+    "openapi",
+    "proto",
     "load",
     "load run",
     "load compare",
