@@ -29,7 +29,7 @@ tem_updated\x18\x03 \x01(\x0b2..accelbyte.social.statistic.v1.StatItemUpdatedH\x
 edB\x07\n\x05event\"g\n\x03Ack\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x12\n\x04cod\
 e\x18\x02 \x01(\x05R\x04code\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n\x07message\x18\
 \x04 \x01(\tR\x07message2P\n\x0bEventStream\x12A\n\x07Publish\x12\x19.gauntlet.events.v1.Event\x1a\x17\
-.gauntlet.events.v1.Ack(\x010\x01b\x06proto3\n\xa5*\n\x16gauntlet/service.proto\x12\x07service\"\x1b\
+.gauntlet.events.v1.Ack(\x010\x01b\x06proto3\n\xca*\n\x16gauntlet/service.proto\x12\x07service\"\x1b\
 \n\x19GetCatalogueStatusRequest\"\x18\n\x16ReloadCatalogueRequest\"s\n\x0fCatalogueStatus\x12\x18\n\x07\
 version\x18\x01 \x01(\x05R\x07version\x12%\n\x0enewest_version\x18\x02 \x01(\x05R\rnewestVersion\x12\
 \x1f\n\x0bwaiting_for\x18\x03 \x03(\tR\nwaitingFor\"7\n\x14GetChallengesRequest\x12\x1f\n\x0bactive_\
@@ -96,35 +96,36 @@ service.RotationPeriodR\rcurrentPeriod\x128\n\x0bnext_period\x18\x05 \x01(\x0b2\
 PeriodR\nnextPeriod\"x\n\x0eRotationPeriod\x12\x1d\n\nstart_time\x18\x01 \x01(\tR\tstartTime\x12\x19\
 \n\x08end_time\x18\x02 \x01(\tR\x07endTime\x12,\n\x12expires_in_seconds\x18\x03 \x01(\x05R\x10expire\
 sInSeconds\"O\n\tPastCycle\x12\x19\n\x08end_time\x18\x01 \x01(\tR\x07endTime\x12\'\n\x05goals\x18\x02\
-\x20\x03(\x0b2\x11.service.PastGoalR\x05goals\"\xd2\x01\n\x08PastGoal\x12\x17\n\x07goal_id\x18\x01 \x01\
+\x20\x03(\x0b2\x11.service.PastGoalR\x05goals\"\xf7\x01\n\x08PastGoal\x12\x17\n\x07goal_id\x18\x01 \x01\
 (\tR\x06goalId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05cycle\x18\x03 \x01(\rR\x05cyc\
 le\x12\x18\n\x07outcome\x18\x04 \x01(\tR\x07outcome\x12!\n\x0ccompleted_at\x18\x05 \x01(\tR\x0bcompl\
 etedAt\x12\x1d\n\nclaimed_at\x18\x06 \x01(\tR\tclaimedAt\x12\'\n\x06reward\x18\x07 \x01(\x0b2\x0f.se\
-rvice.RewardR\x06reward2\xdc\x07\n\x07Service\x12R\n\x11GetUserChallenges\x12\x1d.service.GetChallen\
-gesRequest\x1a\x1e.service.GetChallengesResponse\x12D\n\x10GetUserChallenge\x12\x1c.service.GetChall\
-engeRequest\x1a\x12.service.Challenge\x12K\n\x10InitializePlayer\x12\x1a.service.InitializeRequest\x1a\
-\x1b.service.InitializeResponse\x12N\n\rSetGoalActive\x12\x1d.service.SetGoalActiveRequest\x1a\x1e.s\
-ervice.SetGoalActiveResponse\x12L\n\x0fClaimGoalReward\x12\x1b.service.ClaimRewardRequest\x1a\x1c.se\
-rvice.ClaimRewardResponse\x12O\n\x10BatchSelectGoals\x12\x1b.service.BatchSelectRequest\x1a\x1e.serv\
-ice.GoalSelectionResponse\x12Q\n\x11RandomSelectGoals\x12\x1c.service.RandomSelectRequest\x1a\x1e.se\
-rvice.GoalSelectionResponse\x12Z\n\x11GetRotationStatus\x12!.service.GetRotationStatusRequest\x1a\".\
-service.GetRotationStatusResponse\x12`\n\x13GetChallengeHistory\x12#.service.GetChallengeHistoryRequ\
-est\x1a$.service.GetChallengeHistoryResponse\x12H\n\x0bHealthCheck\x12\x1b.service.HealthCheckReques\
-t\x1a\x1c.service.HealthCheckResponse\x12R\n\x12GetCatalogueStatus\x12\".service.GetCatalogueStatusR\
-equest\x1a\x18.service.CatalogueStatus\x12L\n\x0fReloadCatalogue\x12\x1f.service.ReloadCatalogueRequ\
-est\x1a\x18.service.CatalogueStatusb\x06proto3\n\xfb\x01\n\x1egoogle/protobuf/duration.proto\x12\x0f\
-google.protobuf\":\n\x08Duration\x12\x18\n\x07seconds\x18\x01 \x01(\x03R\x07seconds\x12\x14\n\x05nan\
-os\x18\x02 \x01(\x05R\x05nanosB\x83\x01\n\x13com.google.protobufB\rDurationProtoP\x01Z1google.golang\
-.org/protobuf/types/known/durationpb\xf8\x01\x01\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobuf.WellKnown\
-Typesb\x06proto3\n\xd9\x02\n\x1egoogle/rpc/error_details.proto\x12\ngoogle.rpc\x1a\x1egoogle/protobu\
-f/duration.proto\"\xb9\x01\n\tErrorInfo\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n\x06\
-domain\x18\x02 \x01(\tR\x06domain\x12?\n\x08metadata\x18\x03 \x03(\x0b2#.google.rpc.ErrorInfo.Metada\
-taEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05val\
-ue\x18\x02 \x01(\tR\x05value:\x028\x01\"G\n\tRetryInfo\x12:\n\x0bretry_delay\x18\x01 \x01(\x0b2\x19.\
-google.protobuf.DurationR\nretryDelayb\x06proto3\n\xe4\x01\n\x19google/protobuf/any.proto\x12\x0fgoo\
-gle.protobuf\"6\n\x03Any\x12\x19\n\x08type_url\x18\x01 \x01(\tR\x07typeUrl\x12\x14\n\x05value\x18\x02\
-\x20\x01(\x0cR\x05valueBv\n\x13com.google.protobufB\x08AnyProtoP\x01Z,google.golang.org/protobuf/typ\
-es/known/anypb\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobuf.WellKnownTypesb\x06proto3\n\xb0\x01\n\x17go\
-ogle/rpc/status.proto\x12\ngoogle.rpc\x1a\x19google/protobuf/any.proto\"f\n\x06Status\x12\x12\n\x04c\
-ode\x18\x01 \x01(\x05R\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12.\n\x07details\x18\
-\x03 \x03(\x0b2\x14.google.protobuf.AnyR\x07detailsb\x06proto3"
+rvice.RewardR\x06reward\x12#\n\rlost_progress\x18\x08 \x01(\x05R\x0clostProgress2\xdc\x07\n\x07Servi\
+ce\x12R\n\x11GetUserChallenges\x12\x1d.service.GetChallengesRequest\x1a\x1e.service.GetChallengesRes\
+ponse\x12D\n\x10GetUserChallenge\x12\x1c.service.GetChallengeRequest\x1a\x12.service.Challenge\x12K\n\
+\x10InitializePlayer\x12\x1a.service.InitializeRequest\x1a\x1b.service.InitializeResponse\x12N\n\rSe\
+tGoalActive\x12\x1d.service.SetGoalActiveRequest\x1a\x1e.service.SetGoalActiveResponse\x12L\n\x0fCla\
+imGoalReward\x12\x1b.service.ClaimRewardRequest\x1a\x1c.service.ClaimRewardResponse\x12O\n\x10BatchS\
+electGoals\x12\x1b.service.BatchSelectRequest\x1a\x1e.service.GoalSelectionResponse\x12Q\n\x11Random\
+SelectGoals\x12\x1c.service.RandomSelectRequest\x1a\x1e.service.GoalSelectionResponse\x12Z\n\x11GetR\
+otationStatus\x12!.service.GetRotationStatusRequest\x1a\".service.GetRotationStatusResponse\x12`\n\x13\
+GetChallengeHistory\x12#.service.GetChallengeHistoryRequest\x1a$.service.GetChallengeHistoryResponse\
+\x12H\n\x0bHealthCheck\x12\x1b.service.HealthCheckRequest\x1a\x1c.service.HealthCheckResponse\x12R\n\
+\x12GetCatalogueStatus\x12\".service.GetCatalogueStatusRequest\x1a\x18.service.CatalogueStatus\x12L\n\
+\x0fReloadCatalogue\x12\x1f.service.ReloadCatalogueRequest\x1a\x18.service.CatalogueStatusb\x06proto\
+3\n\xfb\x01\n\x1egoogle/protobuf/duration.proto\x12\x0fgoogle.protobuf\":\n\x08Duration\x12\x18\n\x07\
+seconds\x18\x01 \x01(\x03R\x07seconds\x12\x14\n\x05nanos\x18\x02 \x01(\x05R\x05nanosB\x83\x01\n\x13c\
+om.google.protobufB\rDurationProtoP\x01Z1google.golang.org/protobuf/types/known/durationpb\xf8\x01\x01\
+\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobuf.WellKnownTypesb\x06proto3\n\xd9\x02\n\x1egoogle/rpc/error\
+_details.proto\x12\ngoogle.rpc\x1a\x1egoogle/protobuf/duration.proto\"\xb9\x01\n\tErrorInfo\x12\x16\n\
+\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n\x06domain\x18\x02 \x01(\tR\x06domain\x12?\n\x08metad\
+ata\x18\x03 \x03(\x0b2#.google.rpc.ErrorInfo.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\
+\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"G\n\tRetry\
+Info\x12:\n\x0bretry_delay\x18\x01 \x01(\x0b2\x19.google.protobuf.DurationR\nretryDelayb\x06proto3\n\
+\xe4\x01\n\x19google/protobuf/any.proto\x12\x0fgoogle.protobuf\"6\n\x03Any\x12\x19\n\x08type_url\x18\
+\x01 \x01(\tR\x07typeUrl\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05valueBv\n\x13com.google.protobufB\x08\
+AnyProtoP\x01Z,google.golang.org/protobuf/types/known/anypb\xa2\x02\x03GPB\xaa\x02\x1eGoogle.Protobu\
+f.WellKnownTypesb\x06proto3\n\xb0\x01\n\x17google/rpc/status.proto\x12\ngoogle.rpc\x1a\x19google/pro\
+tobuf/any.proto\"f\n\x06Status\x12\x12\n\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n\x07message\x18\
+\x02 \x01(\tR\x07message\x12.\n\x07details\x18\x03 \x03(\x0b2\x14.google.protobuf.AnyR\x07detailsb\x06\
+proto3"

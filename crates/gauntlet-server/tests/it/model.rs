@@ -10,16 +10,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::world::{Claim, Def, Event, Kind, Shown, Turn, Unclaimed, What, seconds, text};
+use crate::world::{Claim, Def, Event, Kind, Policy, Shown, Turn, Unclaimed, What, seconds, text};
 
 /// A player.
 pub(crate) struct Model {
-    pub(crate) defs: &'static [Def],
+    /// The catalogue as it is, and as it was before: the same goals under other terms.
+    versions: Versions,
     pub(crate) now: i64,
     goals: BTreeMap<&'static str, Goal>,
     /// Keys of events that changed a goal that adds up.
     receipts: BTreeSet<String>,
+    /// Goals that a change made begin at zero, with when, and the progress that was lost.
+    pub(crate) restarts: Vec<(String, &'static str, i32)>,
 }
+
+/// A catalogue through time.
+type Versions = Vec<&'static [Def]>;
 
 #[derive(Debug, Clone, Default)]
 struct Goal {
@@ -34,6 +40,8 @@ struct Goal {
     shows: BTreeMap<i64, Progress>,
     /// For daily increments.
     days: BTreeSet<i64>,
+    /// Which version of the catalogue a cycle goes by, written down when the goal changes.
+    terms: BTreeMap<i64, usize>,
 }
 
 /// What events showed.
@@ -41,8 +49,9 @@ struct Goal {
 struct Progress {
     /// Time, value and increment of the events that counted, for goals that show a statistic.
     values: Vec<(i64, f64, f64)>,
-    /// For goals that add up.
+    /// For goals that add up: how much, and the time of the newest event.
     sum: i32,
+    newest: Option<i64>,
 }
 
 /// What is known of a goal in one cycle.
@@ -96,6 +105,28 @@ impl Goal {
         }
     }
 
+    /// The version that a cycle goes by: what is written down, which is carried on with progress; today's,
+    /// once it was claimed.
+    fn version_in(&self, def: &Def, cycle: i64, today: usize) -> usize {
+        if self.cycles.get(&cycle).is_some_and(|known| known.claimed.is_some()) {
+            return today;
+        }
+        let written = match self.terms.range(..=cycle).next_back() {
+            Some((at, version)) if *at == cycle => Some(version),
+            Some((at, version)) if !def.reset => {
+                let taken = self.cycles.range(*at..cycle).any(|(_, known)| known.taken());
+                Some(version).filter(|_| !taken)
+            }
+            _ => None,
+        };
+        written.copied().unwrap_or(today)
+    }
+
+    fn terms(&self, def: &Def, cycle: i64, versions: &Versions) -> &'static Def {
+        let defs = versions[self.version_in(def, cycle, versions.len() - 1)];
+        defs.iter().find(|other| other.id == def.id).expect("the same goals")
+    }
+
     fn pending(&self, cycle: i64) -> bool {
         let known = self.cycles.get(&cycle).copied().unwrap_or_default();
         matches!(known.claim, Some((Claim::Pending, _)))
@@ -130,7 +161,7 @@ impl Goal {
     }
 
     /// Counts an event; answers whether anything changed that has to be kept.
-    fn count(&mut self, def: &Def, what: &What, times: &Times) -> bool {
+    fn count(&mut self, def: &Def, what: &What, times: &Times, versions: &Versions) -> bool {
         if self.for_good(def) && self.in_cycle(def, self.cycle).claimed.is_some() {
             return false;
         }
@@ -154,7 +185,8 @@ impl Goal {
             _ => false,
         };
         let place = if def.reset { own } else { current };
-        if !counts || !self.count_in(def, what, times, place) {
+        let terms = self.terms(def, place, versions);
+        if !counts || !terms.takes(what) || !self.count_in(terms, what, times, place) {
             return false;
         }
         self.cycle = current;
@@ -192,6 +224,7 @@ impl Goal {
             return false;
         }
         shows.sum = sum;
+        shows.newest = shows.newest.max(Some(at));
         known.started = true;
         if sum >= def.target && !known.done() {
             known.complete(at);
@@ -253,7 +286,8 @@ impl Goal {
     }
 
     /// Until when what was completed in an earlier cycle can be claimed, if it can.
-    fn until(&self, def: &Def, cycle: i64, now: i64) -> Option<i64> {
+    fn until(&self, def: &Def, cycle: i64, now: i64, versions: &Versions) -> Option<i64> {
+        let def = self.terms(def, cycle, versions);
         let known = self.cycles.get(&cycle).filter(|known| known.done() && !known.taken() && !known.lost);
         let end = known.filter(|_| def.reset).and_then(|_| def.end_of(cycle, self.begun))?;
         let until = match def.unclaimed {
@@ -265,29 +299,101 @@ impl Goal {
     }
 
     /// The earlier cycles whose completion can still be claimed, the oldest first.
-    fn kept(&self, def: &Def, now: i64) -> Vec<(i64, i64)> {
+    fn kept(&self, def: &Def, now: i64, versions: &Versions) -> Vec<(i64, i64)> {
         let current = self.cycle_at(def, now);
         let earlier = self.cycles.range(..current).map(|(cycle, _)| *cycle);
-        earlier.filter_map(|cycle| Some((cycle, self.until(def, cycle, now)?))).collect()
+        earlier.filter_map(|cycle| Some((cycle, self.until(def, cycle, now, versions)?))).collect()
     }
 
     /// Notes what can no longer be claimed. The server does it with every call that changes anything.
-    fn lose(&mut self, def: &Def, now: i64) {
+    fn lose(&mut self, def: &Def, now: i64, versions: &Versions) {
         let current = self.cycle_at(def, now);
         let lost: Vec<i64> = self.cycles.range(..current).map(|(cycle, _)| *cycle).collect();
         for cycle in lost {
-            if self.until(def, cycle, now).is_none()
+            if self.until(def, cycle, now, versions).is_none()
                 && let Some(known) = self.cycles.get_mut(&cycle)
             {
                 known.lost |= known.done();
             }
         }
     }
+
+    /// The goal changes now. Answers the progress that is lost by it, if it begins at zero.
+    fn change(&mut self, new: &Def, versions: &Versions, now: i64) -> Option<i32> {
+        let today = versions.len() - 1;
+        let cycle = self.cycle_at(new, now);
+        self.cycle = cycle;
+        let known: Vec<i64> = self.cycles.keys().copied().chain([cycle - 1, cycle]).collect();
+        for at in known {
+            let version = self.version_in(new, at, today);
+            self.terms.insert(at, version);
+        }
+        let (state, held) = (self.in_cycle(new, cycle), self.terms(new, cycle, versions));
+        if state.done() {
+            return None;
+        }
+        let progress = self.progress(new, cycle);
+        let easier = new.policy == Policy::UpgradeIfEasier && new.is_no_harder_than(held);
+        if new.policy == Policy::Restart || easier || !self.active {
+            self.forget_terms(new, cycle);
+        }
+        if new.policy == Policy::Restart {
+            self.restart(new, cycle);
+            return state.started.then_some(progress);
+        }
+        if easier && self.active && progress >= new.target {
+            let shows = self.shows(new, cycle);
+            let newest = shows.values.iter().map(|(at, ..)| *at).max().max(shows.newest);
+            let at = newest.or(self.assigned).expect("active goals were assigned");
+            let mut done = state;
+            done.complete(at);
+            self.cycles.insert(cycle, done);
+        }
+        None
+    }
+
+    /// From now on the goal goes by the catalogue.
+    fn forget_terms(&mut self, def: &Def, cycle: i64) {
+        self.terms.retain(|at, _| def.reset && *at < cycle);
+    }
+
+    fn restart(&mut self, def: &Def, cycle: i64) {
+        self.days.clear();
+        if def.reset {
+            self.cycles.remove(&cycle);
+            self.shows.remove(&cycle);
+        } else {
+            self.cycles.insert(cycle, Cycle::default());
+            self.shows.clear();
+        }
+    }
 }
 
 impl Model {
     pub(crate) fn new(defs: &'static [Def], now: i64) -> Self {
-        Self { defs, now, goals: BTreeMap::new(), receipts: BTreeSet::new() }
+        Self {
+            versions: vec![defs],
+            now,
+            goals: BTreeMap::new(),
+            receipts: BTreeSet::new(),
+            restarts: Vec::new(),
+        }
+    }
+
+    /// The catalogue as it is.
+    pub(crate) fn defs(&self) -> &'static [Def] {
+        self.versions.last().expect("there is one")
+    }
+
+    /// Another catalogue comes into use.
+    pub(crate) fn change(&mut self, defs: &'static [Def]) {
+        for (old, new) in self.defs().iter().zip(defs).filter(|(old, new)| !new.has_terms_of(old)) {
+            let Some(goal) = self.goals.get_mut(old.id) else { continue };
+            if let Some(lost) = goal.change(new, &self.versions, self.now) {
+                self.restarts.push((text(Some(seconds(self.now))), new.id, lost));
+            }
+        }
+        self.versions.push(defs);
     }
 
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), Refused> {
@@ -297,11 +403,11 @@ impl Model {
         let times = Times { now, happened, at: if stale { now } else { happened }, stale };
         let seen = self.receipts.contains(&event.key);
         let (mut changed, mut added_up) = (Vec::new(), false);
-        for def in self.defs.iter().filter(|def| def.takes(&event.what) && !(seen && def.adds_up())) {
+        for def in self.defs().iter().filter(|def| !(seen && def.adds_up())) {
             let Some(goal) = self.goals.get(def.id).filter(|goal| goal.active) else { continue };
             let mut next = goal.clone();
             let assigned = goal.assigned.expect("active goals were assigned");
-            if happened >= assigned - 5_000 && next.count(def, &event.what, &times) {
+            if happened >= assigned - 5_000 && next.count(def, &event.what, &times, &self.versions) {
                 added_up |= def.adds_up();
                 changed.push((def.id, next));
             }
@@ -319,11 +425,11 @@ impl Model {
     /// Answers the active goals and how many are new.
     pub(crate) fn initialize(&mut self) -> (Vec<Shown>, usize) {
         self.lose();
-        let all: Vec<_> = self.defs.iter().filter(|def| self.goals.contains_key(def.id)).collect();
+        let all: Vec<_> = self.defs().iter().filter(|def| self.goals.contains_key(def.id)).collect();
         for def in all {
             self.touch(def);
         }
-        let new = self.defs.iter().filter(|def| def.default && !self.goals.contains_key(def.id));
+        let new = self.defs().iter().filter(|def| def.default && !self.goals.contains_key(def.id));
         let new: Vec<_> = new.collect();
         for def in &new {
             self.activate(def, true);
@@ -390,25 +496,27 @@ impl Model {
         if pool.is_empty() { Err("INSUFFICIENT_GOALS") } else { Ok(pool) }
     }
 
-    /// Begins a claim; answers its cycle.
-    pub(crate) fn claim(&mut self, challenge: &str, goal: &str) -> Result<i64, Refused> {
+    /// Begins a claim; answers its cycle, and how much it earns.
+    pub(crate) fn claim(&mut self, challenge: &str, goal: &str) -> Result<(i64, i32), Refused> {
         let def = self.find(challenge, goal)?;
         let Some(state) = self.goals.get(def.id) else { return Err("GOAL_NOT_COMPLETED") };
         // What would be lost first comes first.
-        let waiting = state.kept(def, self.now);
-        let open = |cycle: i64| self.open_then(def, def.end_of(cycle, state.begun));
+        let waiting = state.kept(def, self.now, &self.versions);
+        let promised = |cycle: i64| state.terms(def, cycle, &self.versions);
+        let open = |cycle: i64| self.open_then(promised(cycle), def.end_of(cycle, state.begun));
         let kept = waiting.iter().map(|(cycle, _)| *cycle).find(|cycle| !open(*cycle));
         let cycle = match kept {
             Some(cycle) => cycle,
             None => self.check(def, state, &waiting)?,
         };
         let claim = Some((Claim::Pending, seconds(self.now)));
+        let quantity = promised(cycle).quantity;
         self.lose();
         let goal = self.touch(def);
         let mut known = goal.in_cycle(def, cycle);
         known.claim = claim;
         goal.cycles.insert(cycle, known);
-        Ok(cycle)
+        Ok((cycle, quantity))
     }
 
     /// The checks of a claim of the current cycle.
@@ -458,7 +566,7 @@ impl Model {
     }
 
     pub(crate) fn browse(&self) -> Vec<Shown> {
-        self.defs.iter().map(|def| self.shown(def)).collect()
+        self.defs().iter().map(|def| self.shown(def)).collect()
     }
 
     fn shown(&self, def: &Def) -> Shown {
@@ -468,8 +576,10 @@ impl Model {
         let current = goal.in_cycle(def, cycle);
         let for_good = current.claimed.is_some() && !def.reselect && def.turn != Turn::Never;
         let end = def.end_of(cycle, goal.begun).filter(|_| !for_good);
-        let grace = matches!(def.unclaimed, Unclaimed::Grace(_));
-        let until = goal.kept(def, self.now).into_iter().map(|(_, until)| until).filter(|_| grace).min();
+        let terms = goal.terms(def, cycle, &self.versions);
+        let waits = |at: i64| matches!(goal.terms(def, at, &self.versions).unclaimed, Unclaimed::Grace(_));
+        let kept = goal.kept(def, self.now, &self.versions).into_iter();
+        let until = kept.filter(|(at, _)| waits(*at)).map(|(_, until)| until).min();
         let expires_in = end.map_or(0, |end| ((end - self.now) / 1000).max(0));
         let status = match current {
             Cycle { claimed: Some(_), .. } => "claimed",
@@ -487,7 +597,7 @@ impl Model {
             goal: def.id.into(),
             progress: goal.progress(def, cycle),
             status: status.into(),
-            locked: def.needs.iter().any(|need| !self.done(need)),
+            locked: terms.needs.iter().any(|need| !self.done(need)),
             active: goal.active,
             assigned_at: text(goal.assigned),
             completed_at: text(current.completed),
@@ -496,11 +606,12 @@ impl Model {
             expires_in: i32::try_from(expires_in).expect("a few days"),
             claim: claim.into(),
             claimable_until: text(until),
+            terms: (terms.target, terms.quantity),
         }
     }
 
     fn def(&self, id: &str) -> &'static Def {
-        self.defs.iter().find(|def| def.id == id).expect("prerequisites exist")
+        self.defs().iter().find(|def| def.id == id).expect("prerequisites exist")
     }
 
     fn done(&self, id: &str) -> bool {
@@ -511,9 +622,9 @@ impl Model {
 
     /// What every call does that changes anything.
     fn lose(&mut self) {
-        for def in self.defs {
+        for def in self.defs() {
             if let Some(goal) = self.goals.get_mut(def.id) {
-                goal.lose(def, self.now);
+                goal.lose(def, self.now, &self.versions);
             }
         }
     }
@@ -535,10 +646,13 @@ impl Model {
             goal.cycle = goal.cycle_at(def, now);
         }
         goal.active = active || goal.pending(goal.cycle);
+        if !goal.active && !goal.in_cycle(def, goal.cycle).done() {
+            goal.forget_terms(def, goal.cycle);
+        }
     }
 
     fn challenge(&self, challenge: &str) -> Result<Vec<&'static Def>, Refused> {
-        let goals: Vec<_> = self.defs.iter().filter(|def| def.challenge == challenge).collect();
+        let goals: Vec<_> = self.defs().iter().filter(|def| def.challenge == challenge).collect();
         if goals.is_empty() { Err("CHALLENGE_NOT_FOUND") } else { Ok(goals) }
     }
 
