@@ -16,7 +16,10 @@ mod write;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::cycle::{Calendar, Cycles};
+use crate::{
+    Timestamp,
+    cycle::{Calendar, Cycles},
+};
 pub use definition::{
     ChallengeDefinition, ChangePolicy, Definition, EventSource, GoalDefinition, GoalKind, OnExpiry, Operator,
     ProgressMode, Requirement, Reward, RewardKind, Rotation, RotationKind, Schedule, Unclaimed, Weekday,
@@ -132,9 +135,11 @@ pub enum Error {
 }
 
 /// A catalogue in use: immutable, shared by every request that began with it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Catalogue {
     version: u32,
+    /// When it came into use; `None`: that is not known.
+    since: Option<Timestamp>,
     challenges: Vec<Challenge>,
     goals: Vec<Goal>,
     challenge_by_id: HashMap<String, ChallengeIndex>,
@@ -175,6 +180,7 @@ impl Catalogue {
     ) -> Result<Self, Error> {
         let mut catalogue = Self {
             version,
+            since: None,
             challenges: Vec::new(),
             goals: Vec::new(),
             challenge_by_id: HashMap::new(),

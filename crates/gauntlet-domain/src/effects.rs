@@ -105,6 +105,9 @@ pub struct JournalEntry {
     /// In which cycle of each goal, in the order of `goals`; empty in rows of a release that did
     /// not write it.
     pub cycles: Vec<CycleMark>,
+    /// What each goal's progress was, in rows that tell of lost progress
+    /// ([`JournalKind::Restarted`]); empty in all others.
+    pub progress: Vec<i32>,
 }
 
 /// What a journal row tells.
@@ -118,6 +121,8 @@ pub enum JournalKind {
     Claimed,
     /// A completion was lost because its cycle ended unclaimed.
     Expired,
+    /// A change of the catalogue made goals begin at zero that had some progress.
+    Restarted,
     /// An operator changed something.
     Repaired,
 }
@@ -131,6 +136,7 @@ impl JournalKind {
             Self::Completed => "completed",
             Self::Claimed => "claimed",
             Self::Expired => "expired",
+            Self::Restarted => "restarted",
             Self::Repaired => "repaired",
         }
     }
@@ -138,8 +144,8 @@ impl JournalKind {
     /// Reads the word back; `None` for a word that a newer release wrote.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Assigned, Self::Completed, Self::Claimed, Self::Expired, Self::Repaired]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        let all =
+            [Self::Assigned, Self::Completed, Self::Claimed, Self::Expired, Self::Restarted, Self::Repaired];
+        all.into_iter().find(|kind| kind.as_str() == word)
     }
 }

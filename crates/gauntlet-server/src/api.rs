@@ -135,7 +135,7 @@ impl Api {
             find_challenge(&self.core.catalogue(), id)?;
         }
         enter()?;
-        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
+        let Seen { stored, catalogue, .. } = self.core.read(self.key(caller)).await?;
         let challenge = challenge.map(|id| find_challenge(&catalogue, id)).transpose()?;
         let now = self.core.now();
         Ok(Browse { catalogue, stored, challenge, active_only, now, player: caller.player.clone() })
@@ -154,7 +154,7 @@ impl Api {
     /// The same before it is written as a message, with the catalogue that its goals are named by.
     pub(crate) async fn begin(&self, caller: &Caller) -> Result<(Reply, Arc<Catalogue>), ApiError> {
         enter()?;
-        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
+        let Seen { stored, catalogue, .. } = self.core.read(self.key(caller)).await?;
         if let Some(reply) = self.core.preview(stored.as_ref(), &Command::Initialize, &catalogue) {
             return Ok((reply, catalogue));
         }
@@ -257,7 +257,7 @@ impl Api {
             return Ok(rotation::status(&catalogue, challenge, None, self.core.now()));
         }
         enter()?;
-        let Seen { stored, catalogue } = self.core.read(self.key(caller)).await?;
+        let Seen { stored, catalogue, .. } = self.core.read(self.key(caller)).await?;
         let challenge = find_challenge(&catalogue, &request.challenge_id)?;
         let player = stored.as_ref().map(|stored| &stored.player);
         Ok(rotation::status(&catalogue, challenge, player, self.core.now()))
@@ -276,9 +276,11 @@ impl Api {
         let page = history::Page::of(request.page_size, &request.page_token)?;
         enter()?;
         let key = self.key(caller);
-        let Seen { stored, catalogue } = self.core.read(key.clone()).await?;
+        let Seen { stored, catalogue, untold: mut entries } = self.core.read(key.clone()).await?;
         let challenge = find_challenge(&catalogue, &request.challenge_id)?;
-        let entries = if stored.is_some() { history::read(&self.core, &key).await? } else { Vec::new() };
+        if stored.is_some() {
+            entries.extend(history::read(&self.core, &key).await?);
+        }
         let player = stored.as_ref().map(|stored| &stored.player);
         Ok(history::page(&catalogue, challenge, &entries, player, page, self.core.now()))
     }

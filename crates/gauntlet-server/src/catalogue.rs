@@ -116,23 +116,33 @@ async fn register_checked(
 
 /// The catalogue in use, which remembers the terms of those before it; `None`: none ever was.
 /// `before` is one to start from.
-async fn in_use(store: &dyn Store, before: Option<Arc<Catalogue>>) -> Result<Option<Arc<Catalogue>>, Error> {
+pub(crate) async fn in_use(
+    store: &dyn Store,
+    before: Option<Arc<Catalogue>>,
+) -> Result<Option<Arc<Catalogue>>, Error> {
     let after = before.as_ref().map_or(0, |before| before.version());
     let used = store.used_catalogues(after).await?;
+    let used: Vec<_> = used.into_iter().map(|(version, since)| (version, Some(since))).collect();
     follow(store, before, &used).await
 }
 
-/// Goes through versions in their order. An old one that this release cannot read is passed over:
+/// Goes through versions in their order, with the times at which they came into use. An old one that this release cannot read is passed over:
 /// its terms are not known, and players who hold them get those of today.
 async fn follow(
     store: &dyn Store,
     before: Option<Arc<Catalogue>>,
-    versions: &[u32],
+    versions: &[(u32, Option<Timestamp>)],
 ) -> Result<Option<Arc<Catalogue>>, Error> {
     let mut current = before;
-    for (at, version) in versions.iter().enumerate() {
+    for (at, (version, since)) in versions.iter().enumerate() {
         match load(store, *version, current.as_deref()).await {
-            Ok(catalogue) => current = Some(Arc::new(catalogue)),
+            Ok(catalogue) => {
+                let catalogue = match since {
+                    Some(since) => catalogue.in_use_since(*since),
+                    None => catalogue,
+                };
+                current = Some(Arc::new(catalogue));
+            }
             Err(Error::Unreadable { version, faults }) if at + 1 < versions.len() => {
                 let faults = faults.count();
                 tracing::warn!(version, faults, "an old version of the catalogue cannot be read any more");

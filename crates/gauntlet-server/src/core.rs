@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_domain::{Catalogue, Command, Context, Effects, Player, Reply, Timestamp, decide, show_under};
+use gauntlet_domain::{
+    Catalogue, Command, Context, Effects, JournalEntry, Player, Reply, Timestamp, decide, show_under,
+};
 use gauntlet_store::{Error as StoreError, Lease, PlayerKey, Store, Stored};
 use tokio::time::Instant;
 
@@ -46,6 +48,9 @@ pub struct Seen {
     pub stored: Option<Stored>,
     /// The catalogue to show it with.
     pub catalogue: Arc<Catalogue>,
+    /// What a newer catalogue means for the player and the journal will tell once the player is
+    /// written.
+    pub untold: Vec<JournalEntry>,
 }
 
 /// What a [`Core`] is made of.
@@ -244,15 +249,15 @@ impl Core {
             Some(answer) => answer?,
             None => reads::alone(self, key).await?,
         };
-        let mut catalogue = self.catalogue();
+        let (mut catalogue, mut untold) = (self.catalogue(), Vec::new());
         if let Some(Stored { player, .. }) = &mut stored {
             let wanted = player.head.catalogue_version;
             if wanted > catalogue.version() {
                 catalogue = self.catch_up(wanted).await?;
             }
-            show_under(player, &catalogue);
+            untold = show_under(player, &catalogue, self.now());
         }
-        Ok(Seen { stored, catalogue })
+        Ok(Seen { stored, catalogue, untold })
     }
 
     /// What a command would answer, if it would change nothing; `None` when it has to be carried

@@ -237,7 +237,7 @@ impl Store for GuardedStore {
         self.writes.run("catalogue.activate", self.store.activate_catalogue(version, now)).await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         self.reads.run("catalogue.used", self.store.used_catalogues(after)).await
     }
 

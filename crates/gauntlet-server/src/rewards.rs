@@ -182,7 +182,7 @@ impl Rewards {
         let mut asked_at = None;
         for pause in JOIN_POLLS {
             tokio::time::sleep(pause).await;
-            let Seen { stored, catalogue } = self.core.read(player.clone()).await?;
+            let Seen { stored, catalogue, .. } = self.core.read(player.clone()).await?;
             let Some(stored) = stored else { break };
             let claim = stored.player.claim(key.goal, key.cycle);
             asked_at = claim.map(|claim| claim.claimed_at).or(asked_at);

@@ -30,6 +30,7 @@ use players::Someone;
 use world::World;
 
 mod database;
+mod designer;
 mod ground;
 mod nemesis;
 mod platform;
@@ -68,6 +69,8 @@ struct Figures {
     crashes: u64,
     stops: u64,
     grants: u64,
+    /// Catalogues that came into use after the first.
+    changes: u64,
     simulated_seconds: u64,
 }
 
@@ -88,6 +91,7 @@ impl Figures {
         self.crashes += other.crashes;
         self.stops += other.stops;
         self.grants += other.grants;
+        self.changes += other.changes;
         self.simulated_seconds += other.simulated_seconds;
     }
 }
@@ -99,7 +103,7 @@ fn run(seed: u64) -> Outcome {
 }
 
 async fn live(seed: u64) -> Outcome {
-    let world = Arc::new(World::new(Profile::of(seed), players::catalogue()));
+    let world = Arc::new(World::new(Profile::of(seed), designer::catalogue(1)));
     for at in 0..world.replicas.len() {
         world.start(at).await;
     }
@@ -108,6 +112,8 @@ async fn live(seed: u64) -> Outcome {
     for player in &players {
         world.players.spawn("player", player.clone().play());
     }
+    let designing = world.clone();
+    world.players.spawn("designer", async move { designer::design(&designing).await });
     if !world.profile.quiet {
         nemesis::rage(&world).await;
     }
@@ -122,7 +128,9 @@ async fn live(seed: u64) -> Outcome {
         world.trace.fault(format_args!("{alive} tasks are left"));
     }
     let grants = verdict::check(&world, &players).await;
-    let figures = figures(&world, &players, grants);
+    let used = gauntlet_store::Store::used_catalogues(&world.database.inner, 1).await;
+    let changes = used.expect("memory answers").len() as u64;
+    let figures = figures(&world, &players, grants, changes);
     let (trace, faults) = world.trace.take();
     Outcome { seed, trace, faults, figures }
 }
@@ -144,7 +152,7 @@ async fn converge(world: &World, players: &[Arc<Someone>]) {
     world.platform.tasks.finished().await;
 }
 
-fn figures(world: &World, players: &[Arc<Someone>], grants: u64) -> Figures {
+fn figures(world: &World, players: &[Arc<Someone>], grants: u64, changes: u64) -> Figures {
     let tally = &world.database.tally;
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::SeqCst);
     Figures {
@@ -163,6 +171,7 @@ fn figures(world: &World, players: &[Arc<Someone>], grants: u64) -> Figures {
         crashes: read(&world.crashes),
         stops: read(&world.stops),
         grants,
+        changes,
         simulated_seconds: u64::try_from(world.trace.millis() / 1_000).unwrap_or(0),
     }
 }

@@ -471,9 +471,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Puts a version into use, for good, if it is the newest. Answers whether it is in use then.
     async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error>;
 
-    /// The versions after one that were put into use, oldest first. Versions that never were are
-    /// left out.
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error>;
+    /// The versions after one that were put into use, oldest first, and when that was. Versions that
+    /// never were are left out.
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error>;
 
     /// Tells that a process is at work and what it has loaded; answers how the versions stood
     /// *after* that, so that of two that meet at once at least one sees the other.

@@ -43,6 +43,10 @@ pub enum Point {
     DueTaken,
     /// Grants of unclaimed rewards are ordered and durable, and the platform is not called yet.
     UnclaimedOrdered,
+    /// A new version of the catalogue is registered, and not in use yet.
+    CatalogueRegistered,
+    /// A new version of the catalogue is in use for good, and nobody is told.
+    CatalogueInUse,
     /// The server was told to stop; open requests are still under way.
     Draining,
     /// Everything has ended, but the store is not closed.
@@ -93,7 +97,7 @@ mod armed {
 
     impl Point {
         /// All of them, in the order of a process's life.
-        pub const ALL: [Self; 20] = [
+        pub const ALL: [Self; 22] = [
             Self::Migrating,
             Self::RotatingReceipts,
             Self::BeforeReady,
@@ -112,6 +116,8 @@ mod armed {
             Self::PutOff,
             Self::DueTaken,
             Self::UnclaimedOrdered,
+            Self::CatalogueRegistered,
+            Self::CatalogueInUse,
             Self::Draining,
             Self::BeforeClose,
         ];
@@ -138,6 +144,8 @@ mod armed {
                 Self::PutOff => "grant.put-off",
                 Self::DueTaken => "unclaimed.taken",
                 Self::UnclaimedOrdered => "unclaimed.ordered",
+                Self::CatalogueRegistered => "catalogue.registered",
+                Self::CatalogueInUse => "catalogue.in-use",
                 Self::Draining => "stop.draining",
                 Self::BeforeClose => "stop.before-close",
             }

@@ -42,7 +42,8 @@ struct State {
 struct Version {
     text: String,
     registered_at: Timestamp,
-    in_use: bool,
+    /// When it came into use, if it ever did.
+    in_use_since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -373,7 +374,7 @@ impl Store for MemoryStore {
     async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error> {
         let mut state = self.state("catalogue.register")?;
         if state.catalogues.last().is_none_or(|newest| newest.text != text) {
-            state.catalogues.push(Version { text: text.to_owned(), registered_at: now, in_use: false });
+            state.catalogues.push(Version { text: text.to_owned(), registered_at: now, in_use_since: None });
         }
         Ok(u32::try_from(state.catalogues.len()).unwrap_or(u32::MAX))
     }
@@ -390,21 +391,24 @@ impl Store for MemoryStore {
         Ok(place.map(number_of))
     }
 
-    async fn activate_catalogue(&self, version: u32, _: Timestamp) -> Result<bool, Error> {
+    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
         let mut state = self.state("catalogue.activate")?;
         let newest = state.catalogues.len();
         let Some(place) = usize::try_from(version).ok().and_then(|version| version.checked_sub(1)) else {
             return Ok(false);
         };
         let Some(found) = state.catalogues.get_mut(place) else { return Ok(false) };
-        found.in_use |= place + 1 == newest;
-        Ok(found.in_use)
+        if place + 1 == newest {
+            found.in_use_since.get_or_insert(now);
+        }
+        Ok(found.in_use_since.is_some())
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         let state = self.state("catalogue.used")?;
-        let used = state.catalogues.iter().enumerate().filter(|(_, version)| version.in_use);
-        Ok(used.map(|(place, _)| number_of(place)).filter(|version| *version > after).collect())
+        let all = state.catalogues.iter().enumerate();
+        let used = all.filter_map(|(place, version)| Some((number_of(place), version.in_use_since?)));
+        Ok(used.filter(|(version, _)| *version > after).collect())
     }
 
     async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
@@ -413,7 +417,7 @@ impl Store for MemoryStore {
         state.replicas.retain(|_, other| other.seen_at >= old);
         state.replicas.insert(replica.instance.clone(), replica.clone());
         let newest = state.catalogues.last();
-        let in_use = state.catalogues.iter().rposition(|version| version.in_use);
+        let in_use = state.catalogues.iter().rposition(|version| version.in_use_since.is_some());
         Ok(Meeting {
             newest: state.catalogues.len().checked_sub(1).map_or(0, number_of),
             registered_at: newest.map(|version| version.registered_at).unwrap_or_default(),

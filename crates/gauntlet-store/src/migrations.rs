@@ -36,6 +36,7 @@ pub(crate) const POSTGRES: &[Migration] = migrations!("postgres":
     (1, "initial", "0001_initial.sql"),
     (2, "cycles", "0002_cycles.sql"),
     (3, "catalogue_in_use", "0003_catalogue_in_use.sql"),
+    (4, "lost_progress", "0004_lost_progress.sql"),
 );
 
 /// The steps for SQLite.
@@ -43,6 +44,7 @@ pub(crate) const SQLITE: &[Migration] = migrations!("sqlite":
     (1, "initial", "0001_initial.sql"),
     (2, "cycles", "0002_cycles.sql"),
     (3, "catalogue_in_use", "0003_catalogue_in_use.sql"),
+    (4, "lost_progress", "0004_lost_progress.sql"),
 );
 
 /// Why migrations cannot be applied.

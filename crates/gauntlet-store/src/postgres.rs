@@ -338,7 +338,7 @@ impl Store for PgStore {
         registry::activate(&mut self.session("catalogue.activate").await?, version, now).await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         registry::used(&mut self.session("catalogue.used").await?, after).await
     }
 

@@ -338,7 +338,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         self.read("catalogue.used", |connection| registry::used(connection, after))
     }
 

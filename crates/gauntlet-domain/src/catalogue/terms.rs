@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Catalogue, Goal, GoalIndex, GoalNumber,
+    Catalogue, Goal, GoalIndex, GoalNumber, Timestamp,
     definition::{ChangePolicy, GoalDefinition, Reward, Unclaimed},
 };
 
@@ -16,6 +16,8 @@ use super::{
 pub(super) struct Step {
     /// That version; 0 for the oldest that is known.
     from: u32,
+    /// When it came into use, if that is known.
+    since: Option<Timestamp>,
     definition: Arc<GoalDefinition>,
 }
 
@@ -23,12 +25,14 @@ pub(super) struct Step {
 pub(super) type History = HashMap<GoalNumber, Vec<Step>>;
 
 /// Terms that a goal of the catalogue had in earlier versions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Earlier {
     /// The first version with them.
     from: u32,
     /// The version that replaced them.
     until: u32,
+    /// When it did, if that is known.
+    ended: Option<Timestamp>,
     /// The goal under these terms, with the texts of today.
     goal: Goal,
     /// What that replacement meant for players who had the goal.
@@ -40,6 +44,8 @@ pub(super) struct Earlier {
 pub(crate) struct Change<'a> {
     /// The version that made it.
     pub(crate) version: u32,
+    /// When that version came into use; `None`: that is not known.
+    pub(crate) at: Option<Timestamp>,
     /// What it means for players who have the goal.
     pub(crate) policy: ChangePolicy,
     /// The goal after it.
@@ -108,7 +114,8 @@ impl Unclaimed {
 /// What is known after one more version.
 fn extended(previous: &Catalogue, next: &Catalogue) -> History {
     let mut history = previous.history.clone();
-    let first = |goal: &Goal| vec![Step { from: 0, definition: Arc::new(goal.definition.clone()) }];
+    let first =
+        |goal: &Goal| vec![Step { from: 0, since: None, definition: Arc::new(goal.definition.clone()) }];
     for goal in previous.goals() {
         let still_there = next.find_number(goal.number).map(|index| next.goal(index));
         if still_there.is_none_or(|new| !new.definition.has_terms_of(&goal.definition)) {
@@ -119,7 +126,8 @@ fn extended(previous: &Catalogue, next: &Catalogue) -> History {
         let Some(steps) = history.get_mut(&goal.number) else { continue };
         let known = steps.last().is_some_and(|step| goal.definition.has_terms_of(&step.definition));
         if !known {
-            steps.push(Step { from: next.version(), definition: Arc::new(goal.definition.clone()) });
+            let (from, since) = (next.version(), next.since);
+            steps.push(Step { from, since, definition: Arc::new(goal.definition.clone()) });
         }
     }
     history
@@ -150,11 +158,30 @@ impl Catalogue {
                 let goal = Goal { prerequisites, ..self.goal_under(definition, number, challenge) };
                 let policy = next.definition.on_change;
                 self.last_change = self.last_change.max(next.from);
-                list.push(Earlier { from: step.from, until: next.from, goal, policy });
+                let (from, until, ended) = (step.from, next.from, next.since);
+                list.push(Earlier { from, until, ended, goal, policy });
             }
             earlier.push((number, list));
         }
         self.earlier = earlier.into_iter().collect();
+        self
+    }
+
+    /// The same with the time at which it came into use: its changes reach the cycles that goals are
+    /// in then.
+    #[must_use]
+    pub fn in_use_since(mut self, at: Timestamp) -> Self {
+        self.since = Some(at);
+        for steps in self.history.values_mut() {
+            for step in steps.iter_mut().filter(|step| step.from == self.version) {
+                step.since = Some(at);
+            }
+        }
+        for list in self.earlier.values_mut() {
+            for terms in list.iter_mut().filter(|terms| terms.until == self.version) {
+                terms.ended = Some(at);
+            }
+        }
         self
     }
 
@@ -183,6 +210,14 @@ impl Catalogue {
             .map_or(today, |terms| &terms.goal)
     }
 
+    /// A version with the terms that a goal had until a change at some time; the version of today, when
+    /// no change of that time is known.
+    pub(crate) fn version_before(&self, index: GoalIndex, change: Timestamp) -> u32 {
+        let list = self.earlier.get(&self.goal(index).number).map(Vec::as_slice).unwrap_or_default();
+        let ended = list.iter().find(|terms| terms.ended == Some(change));
+        ended.map_or(self.version, |terms| terms.from)
+    }
+
     /// Whether the goal has in a version the terms of today.
     #[must_use]
     pub fn has_terms_of_today(&self, number: GoalNumber, version: u32) -> bool {
@@ -196,6 +231,7 @@ impl Catalogue {
         list.iter().enumerate().filter(move |(_, terms)| terms.until > version).map(move |(at, terms)| {
             Change {
                 version: terms.until,
+                at: terms.ended,
                 policy: terms.policy,
                 goal: list.get(at + 1).map_or(today, |next| &next.goal),
             }

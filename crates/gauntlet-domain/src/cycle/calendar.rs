@@ -162,9 +162,16 @@ impl Calendar {
             let found = cron.find_previous_occurrence(&self.local(from), true);
             found.map(|time| Timestamp::from(time.to_utc())).ok()
         };
+        let search = |from: Timestamp, inclusive: bool| {
+            let found = cron.find_next_occurrence(&self.local(from), inclusive);
+            found.map(|time| Timestamp::from(time.to_utc())).ok()
+        };
         let forward = |from: Timestamp| {
-            let found = cron.find_next_occurrence(&self.local(from), false);
-            found.map(|time| Timestamp::from(time.to_utc())).ok().filter(|found| *found > from)
+            // Where a whole day is skipped (it has happened), the search ends there; it goes on from
+            // where clocks land.
+            let landed = |quarters: i64| Timestamp::from_seconds((from.seconds() / 900 + quarters) * 900);
+            let beyond = || (1..=2 * 96).find_map(|quarters| search(landed(quarters), true));
+            search(from, false).filter(|found| *found > from).or_else(beyond)
         };
         // The anchor lies before the match that begins the cycle.
         let anchor = back(at).map(|begun| back(begun.plus_millis(-1_000)).unwrap_or(begun.plus_millis(-1)));

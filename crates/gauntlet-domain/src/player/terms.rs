@@ -181,8 +181,13 @@ impl Player {
             let differ = catalogue.find_number(terms.goal).is_none()
                 || !catalogue.has_terms_of_today(terms.goal, terms.version);
             let waits = self.head.kept.iter().any(|kept| (kept.goal, kept.cycle.number) == terms.place());
-            let counts = find(&self.live, terms.goal)
-                .is_some_and(|goal| terms.keeps(goal) || terms.are_late(goal, catalogue, oldest));
+            let settled = self.settled.as_deref();
+            let state = find(&self.live, terms.goal).or_else(|| find(settled?, terms.goal));
+            let counts = match state {
+                Some(goal) => terms.keeps(goal) || terms.are_late(goal, catalogue, oldest),
+                // It may be settled, which events do not look at.
+                None => settled.is_none(),
+            };
             differ && (waits || counts)
         });
         self.held = held;

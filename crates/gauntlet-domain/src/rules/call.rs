@@ -262,14 +262,19 @@ pub(super) fn journal(
     kind: JournalKind,
     goals: Vec<(GoalNumber, CycleMark)>,
 ) {
-    if goals.is_empty() {
+    let (goals, cycles) = goals.into_iter().unzip();
+    append(player, effects, JournalEntry { sequence: 0, at, kind, goals, cycles, progress: Vec::new() });
+}
+
+/// Appends a row that has no number yet; nothing when it names no goal.
+pub(super) fn append(player: &mut Player, effects: &mut Effects, mut entry: JournalEntry) {
+    if entry.goals.is_empty() {
         return;
     }
     // A stored number may be anything; the store refuses a row that stands there already.
     player.head.journal_sequence = player.head.journal_sequence.saturating_add(1);
-    let sequence = player.head.journal_sequence;
-    let (goals, cycles) = goals.into_iter().unzip();
-    effects.journal.push(JournalEntry { sequence, at, kind, goals, cycles });
+    entry.sequence = player.head.journal_sequence;
+    effects.journal.push(entry);
 }
 
 #[cfg(test)]

@@ -7,16 +7,18 @@ use crate::{
     player::CycleMark, rules::unclaimed::is_claimable,
 };
 
-/// Cycles that ended at one time, with what happened in them.
+/// Cycles that ended at one time, with what happened in them. When a change of the catalogue made a
+/// goal begin at zero, what the player had until then counts as a cycle that ended with the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastCycle {
     /// When they ended.
     pub end: Timestamp,
-    /// Goals that were completed in them, in the order of the catalogue.
+    /// Goals that were completed in them, or began anew, in the order of the catalogue.
     pub goals: Vec<PastGoal>,
 }
 
-/// A goal that was completed in a cycle that has ended.
+/// A goal that was completed in a cycle that has ended, or that a change of the catalogue made begin
+/// at zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastGoal {
     /// The goal.
@@ -31,9 +33,11 @@ pub struct PastGoal {
     pub completed_at: Option<Timestamp>,
     /// When the reward was granted.
     pub claimed_at: Option<Timestamp>,
+    /// The progress that was lost, for [`Outcome::Restarted`].
+    pub lost_progress: Option<i32>,
 }
 
-/// What became of a completion.
+/// What became of a completion, or of what was not completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It was not claimed so far, and is not lost.
@@ -42,6 +46,8 @@ pub enum Outcome {
     Claimed,
     /// The cycle ended, and nobody had claimed it.
     Lost,
+    /// It was not completed, and a change of the catalogue made the goal begin at zero.
+    Restarted,
 }
 
 impl Outcome {
@@ -52,6 +58,7 @@ impl Outcome {
             Self::Completed => "completed",
             Self::Claimed => "claimed",
             Self::Lost => "lost",
+            Self::Restarted => "restarted",
         }
     }
 }
@@ -80,7 +87,13 @@ pub fn past_cycles<'a>(
     now: Timestamp,
 ) -> Vec<PastCycle> {
     let mut told: HashMap<(GoalNumber, u32), Told> = HashMap::new();
+    let mut cycles: BTreeMap<Timestamp, Vec<PastGoal>> = BTreeMap::new();
     for entry in entries {
+        if entry.kind == JournalKind::Restarted {
+            let goals = restarts(entry, catalogue, challenge);
+            cycles.entry(entry.at.whole_seconds()).or_default().extend(goals);
+            continue;
+        }
         for (goal, cycle) in entry.goals.iter().zip(&entry.cycles) {
             let told = told.entry((*goal, cycle.number)).or_default();
             told.end = told.end.or(cycle.end);
@@ -90,11 +103,10 @@ pub fn past_cycles<'a>(
                 }
                 JournalKind::Claimed => told.claimed_at = Some(entry.at),
                 JournalKind::Expired => told.lost = true,
-                JournalKind::Assigned | JournalKind::Repaired => {}
+                JournalKind::Assigned | JournalKind::Restarted | JournalKind::Repaired => {}
             }
         }
     }
-    let mut cycles: BTreeMap<Timestamp, Vec<PastGoal>> = BTreeMap::new();
     for ((number, cycle), told) in told {
         let Some(index) = catalogue.find_number(number) else { continue };
         let goal = catalogue.goal(index);
@@ -111,16 +123,36 @@ pub fn past_cycles<'a>(
             outcome: outcome(&told, player, under, mark, now),
             completed_at: told.completed_at,
             claimed_at: told.claimed_at,
+            lost_progress: None,
         };
         cycles.entry(end).or_default().push(past);
     }
-    let newest_first = cycles.into_iter().rev();
+    let newest_first = cycles.into_iter().rev().filter(|(_, goals)| !goals.is_empty());
     newest_first
         .map(|(end, mut goals)| {
             goals.sort_unstable_by_key(|past| (past.goal, past.cycle));
             PastCycle { end, goals }
         })
         .collect()
+}
+
+/// The goals of a challenge that began anew.
+fn restarts(entry: &JournalEntry, catalogue: &Catalogue, challenge: ChallengeIndex) -> Vec<PastGoal> {
+    let goals = entry.goals.iter().zip(&entry.cycles).zip(&entry.progress);
+    let here = goals.filter_map(|((number, cycle), progress)| {
+        let goal = catalogue.find_number(*number).filter(|goal| catalogue.goal(*goal).challenge == challenge);
+        goal.map(|goal| (goal, cycle.number, *progress))
+    });
+    here.map(|(goal, cycle, progress)| PastGoal {
+        goal,
+        cycle,
+        terms: catalogue.version_before(goal, entry.at),
+        outcome: Outcome::Restarted,
+        completed_at: None,
+        claimed_at: None,
+        lost_progress: Some(progress),
+    })
+    .collect()
 }
 
 fn outcome(told: &Told, player: Option<&Player>, goal: &Goal, cycle: CycleMark, now: Timestamp) -> Outcome {

@@ -20,11 +20,19 @@ use crate::{
 /// Keeps a completion that outlives its cycle, under the terms of that cycle; answers whether its goal
 /// wants that.
 pub(super) fn keep(player: &mut Player, index: GoalIndex, lost: KeptReward, catalogue: &Catalogue) -> bool {
-    let promised = player.terms_in(catalogue, index, lost.cycle.number).unclaimed();
-    if promised == Unclaimed::Forfeit {
+    let promised = player.terms_in(catalogue, index, lost.cycle.number);
+    if !keep_under(player, promised, lost) {
         return false;
     }
     player.pin_terms(lost.goal, lost.cycle.number);
+    true
+}
+
+/// The same under terms that the caller remembers.
+pub(super) fn keep_under(player: &mut Player, promised: &Goal, lost: KeptReward) -> bool {
+    if promised.unclaimed() == Unclaimed::Forfeit {
+        return false;
+    }
     let there = |kept: &KeptReward| kept.goal == lost.goal && kept.cycle.number == lost.cycle.number;
     if !player.head.kept.iter().any(there) {
         player.head.kept.push(lost);

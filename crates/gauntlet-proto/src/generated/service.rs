@@ -494,11 +494,12 @@ pub struct PastCycle {
     /// When they ended, RFC 3339.
     #[prost(string, tag = "1")]
     pub end_time: ::prost::alloc::string::String,
-    /// The goals that were completed, in the order of the catalogue.
+    /// The goals that were completed or began at zero, in the order of the catalogue.
     #[prost(message, repeated, tag = "2")]
     pub goals: ::prost::alloc::vec::Vec<PastGoal>,
 }
-/// A goal that was completed in a cycle that has ended.
+/// A goal that was completed in a cycle that has ended, or that a change of the catalogue made begin at
+/// zero.
 #[derive(::serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -512,7 +513,8 @@ pub struct PastGoal {
     /// The number of its cycle; the same goal has a greater one later.
     #[prost(uint32, tag = "3")]
     pub cycle: u32,
-    /// claimed, lost, or completed: not claimed so far, and not lost.
+    /// claimed, lost, restarted: it was not completed, and a change of the catalogue made it begin at zero;
+    /// or completed: not claimed so far, and not lost.
     #[prost(string, tag = "4")]
     pub outcome: ::prost::alloc::string::String,
     /// When it was completed, RFC 3339; empty when that is no longer known.
@@ -525,6 +527,9 @@ pub struct PastGoal {
     #[prost(message, optional, tag = "7")]
     #[serde(serialize_with = "crate::json::present")]
     pub reward: ::core::option::Option<Reward>,
+    /// The progress that was lost, when the outcome is restarted.
+    #[prost(int32, tag = "8")]
+    pub lost_progress: i32,
 }
 /// Generated client implementations.
 pub mod service_client {

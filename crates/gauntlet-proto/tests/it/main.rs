@@ -164,7 +164,7 @@ fn field_numbers_are_the_public_ones() {
         service.GetChallengeHistoryRequest challenge_id 1 string, page_size 2 int32, page_token 3 string
         service.GetChallengeHistoryResponse challenge_id 1 string, cycles 2 []service.PastCycle, next_page_token 3 string
         service.PastCycle end_time 1 string, goals 2 []service.PastGoal
-        service.PastGoal goal_id 1 string, name 2 string, cycle 3 uint32, outcome 4 string, completed_at 5 string, claimed_at 6 string, reward 7 service.Reward
+        service.PastGoal goal_id 1 string, name 2 string, cycle 3 uint32, outcome 4 string, completed_at 5 string, claimed_at 6 string, reward 7 service.Reward, lost_progress 8 int32
         service.GetCatalogueStatusRequest
         service.ReloadCatalogueRequest
         service.CatalogueStatus version 1 int32, newest_version 2 int32, waiting_for 3 []string

@@ -106,6 +106,7 @@ fn message(catalogue: &Catalogue, cycle: &PastCycle) -> proto::PastCycle {
             completed_at: time(past.completed_at),
             claimed_at: time(past.claimed_at),
             reward: Some(reward(&goal.definition.reward)),
+            lost_progress: past.lost_progress.unwrap_or_default(),
         }
     });
     proto::PastCycle { end_time: cycle.end.to_rfc3339(), goals: goals.collect() }

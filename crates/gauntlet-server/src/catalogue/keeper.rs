@@ -13,7 +13,10 @@ use gauntlet_domain::{
     Timestamp,
     catalogue::{self, Faults},
 };
-use gauntlet_store::{Error as StoreError, Meeting, Replica};
+use gauntlet_store::{
+    Error as StoreError, Meeting, Replica,
+    crash::{self, Point},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +116,8 @@ pub struct Keeper {
     options: KeepOptions,
     /// The newest version that was heard of, and since when.
     known: Arc<Mutex<(u32, Instant)>>,
+    /// What the source said when it was last read to be taken over, whoever asked for that.
+    read: Arc<Mutex<Option<String>>>,
 }
 
 impl Keeper {
@@ -122,7 +127,8 @@ impl Keeper {
             core.shelf().may_be_behind();
         }
         let known = Arc::new(Mutex::new((core.shelf().newest(), Instant::now())));
-        Self { core, options, known }
+        let read = Arc::new(Mutex::new(options.source.read().ok()));
+        Self { core, options, known, read }
     }
 
     /// Reads the text again and makes it the newest version, unless it is. A faulty text changes
@@ -133,7 +139,14 @@ impl Keeper {
     pub async fn reload(&self) -> Result<Standing, ReloadError> {
         let text = self.options.source.read().map_err(ReloadError::Unreadable);
         let result = match text {
-            Ok(text) => self.take(&text).await,
+            Ok(text) => {
+                let taken = self.take(&text).await;
+                // What the store could not be told is tried again, if somebody watches.
+                if !matches!(taken, Err(ReloadError::Store(_))) {
+                    *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+                }
+                taken
+            }
             Err(error) => Err(error),
         };
         self.tell(&result);
@@ -157,6 +170,7 @@ impl Keeper {
             error => ReloadError::Version(Box::new(error)),
         };
         register_checked(core.store(), &definition, text, core.now()).await.map_err(wrapped)?;
+        crash::point(Point::CatalogueRegistered);
         self.round().await
     }
 
@@ -223,6 +237,7 @@ impl Keeper {
                 );
             }
             if core.store().activate_catalogue(meeting.newest, self.now()).await? {
+                crash::point(Point::CatalogueInUse);
                 meeting.in_use = meeting.newest;
             }
         }
@@ -279,7 +294,7 @@ impl Keeper {
     /// Goes round until it is told to stop, and then says good-bye.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let shared = self.core.store().is_shared();
-        let mut watched = Watched::new(&self.options);
+        let mut watched = Watched::new(&self.options, self.read.clone());
         let mut failing = false;
         let mut next_round = Instant::now() + ROUND;
         loop {
@@ -336,8 +351,9 @@ struct Watched {
     source: Arc<dyn Source>,
     every: Option<Duration>,
     next: Instant,
-    /// What was there when it was last taken.
-    taken: Option<String>,
+    /// What was there when it was last read to be taken over, by a signal or an administrator, too:
+    /// whoever puts back what was there before has changed it.
+    taken: Arc<Mutex<Option<String>>>,
     /// What the last look has seen, if that was something else.
     seen: Option<String>,
 }
@@ -346,8 +362,7 @@ struct Watched {
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
 impl Watched {
-    fn new(options: &KeepOptions) -> Self {
-        let taken = options.source.read().ok();
+    fn new(options: &KeepOptions, taken: Arc<Mutex<Option<String>>>) -> Self {
         let next = Instant::now() + options.watch.unwrap_or(NEVER);
         Self { source: options.source.clone(), every: options.watch, next, taken, seen: None }
     }
@@ -360,15 +375,12 @@ impl Watched {
         self.next = Instant::now() + self.every.unwrap_or(NEVER);
         // A file that is away is being replaced, or will be missed when somebody asks for it.
         let Ok(found) = self.source.read() else { return false };
-        if self.taken.as_ref() == Some(&found) {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&found);
+        if !taken && self.seen.as_ref() == Some(&found) {
             self.seen = None;
-            return false;
-        }
-        if self.seen.as_ref() == Some(&found) {
-            self.taken = self.seen.take();
             return true;
         }
-        self.seen = Some(found);
+        self.seen = Some(found).filter(|_| !taken);
         false
     }
 }

@@ -139,15 +139,18 @@ impl Shelf {
         if current.version() >= version {
             return Ok(current);
         }
-        let mut versions = store.used_catalogues(current.version()).await?;
-        if versions.last().is_none_or(|last| *last < version) {
+        let used = store.used_catalogues(current.version()).await?.into_iter();
+        let mut versions: Vec<_> = used.map(|(version, since)| (version, Some(since))).collect();
+        if versions.last().is_none_or(|(last, _)| *last < version) {
             // A document says that it is in use, and a process that wrote one knows.
-            versions.push(version);
+            versions.push((version, None));
         }
-        let waiting = self.next.load_full().filter(|next| versions == [next.version()]);
-        let adopted = match waiting {
+        let waiting = self.next.load_full().filter(|next| next.follows(current.version()));
+        let adopted = match (waiting, &versions[..]) {
             // It was loaded as what follows the current one, which it does.
-            Some(next) if next.follows(current.version()) => next,
+            (Some(next), [(only, Some(since))]) if *only == next.version() => {
+                Arc::new(Catalogue::clone(&next).in_use_since(*since))
+            }
             _ => follow(store, Some(current.clone()), &versions).await?.ok_or(Error::Missing(version))?,
         };
         self.current.store(adopted.clone());

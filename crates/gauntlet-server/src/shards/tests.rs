@@ -161,7 +161,7 @@ impl Store for FaultyStore {
         self.inner.activate_catalogue(version, now).await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         self.inner.used_catalogues(after).await
     }
 

@@ -196,7 +196,11 @@ impl Connection {
             return Err(unavailable(operation));
         }
         let cut = self.cut.load(Ordering::SeqCst);
-        let fate = if cut { Fate::Unavailable } else { database.fate(changes) };
+        let fate = match if cut { Fate::Unavailable } else { database.fate(changes) } {
+            // The text of a catalogue that arrives after a later one would be a step back.
+            Fate::Late if operation == "catalogue.register" => Fate::RequestLost,
+            fate => fate,
+        };
         let step = trace.note(format_args!("{} {operation} {what}: {fate:?}", self.name));
         self.count(operation, fate);
         let (reply, answer) = oneshot::channel();
@@ -392,27 +396,41 @@ impl Store for Connection {
     }
 
     async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
-        self.database.inner.catalogue_text(version).await
+        let work =
+            move |database: Arc<Database>, _| async move { database.inner.catalogue_text(version).await };
+        self.perform("catalogue.text", version.to_string(), false, work).await
     }
 
     async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
-        self.database.inner.find_catalogue(text).await
+        let text = text.to_owned();
+        let work =
+            move |database: Arc<Database>, _| async move { database.inner.find_catalogue(&text).await };
+        self.perform("catalogue.find", String::new(), false, work).await
     }
 
     async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
-        self.database.inner.activate_catalogue(version, now).await
+        let work = move |database: Arc<Database>, _| async move {
+            database.inner.activate_catalogue(version, now).await
+        };
+        self.perform("catalogue.activate", version.to_string(), true, work).await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
-        self.database.inner.used_catalogues(after).await
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
+        let work =
+            move |database: Arc<Database>, _| async move { database.inner.used_catalogues(after).await };
+        self.perform("catalogue.used", format!("after {after}"), false, work).await
     }
 
     async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
-        self.database.inner.meet(replica).await
+        let (replica, what) = (replica.clone(), format!("with version {}", replica.loaded));
+        let work = move |database: Arc<Database>, _| async move { database.inner.meet(&replica).await };
+        self.perform("replica.meet", what, true, work).await
     }
 
     async fn leave(&self, instance: &str) -> Result<(), Error> {
-        self.database.inner.leave(instance).await
+        let instance = instance.to_owned();
+        let work = move |database: Arc<Database>, _| async move { database.inner.leave(&instance).await };
+        self.perform("replica.leave", String::new(), true, work).await
     }
 
     fn is_shared(&self) -> bool {

@@ -163,11 +163,14 @@ pub(super) struct Profile {
     pub(super) respite: u64,
     /// How long faults last.
     pub(super) storm: Duration,
+    /// How many catalogues come one after the other.
+    pub(super) catalogues: usize,
 }
 
 impl Profile {
     pub(super) fn of(seed: u64) -> Self {
         let dice = Dice::new(seed, "profile");
+        let catalogues = 1 + Dice::new(seed, "catalogues").index(4);
         let class = match seed % 3 {
             0 => PlatformClass::TakesKey { key_lifetime: Duration::from_secs(86_400) },
             // It says itself while a call is still on its way.
@@ -189,6 +192,7 @@ impl Profile {
                 weather: Weather::default(),
                 respite: 0,
                 storm: Duration::ZERO,
+                catalogues,
             };
         }
         let weather = Weather {
@@ -215,6 +219,7 @@ impl Profile {
             weather,
             respite: if dice.chance(300) { 15_000 } else { 2_500 },
             storm: Duration::from_secs(20),
+            catalogues,
         }
     }
 }

@@ -15,6 +15,7 @@ use gauntlet_proto::{
 use tokio::time::sleep;
 
 use super::{
+    designer::{ANEW, KEPT, news},
     ground::Dice,
     world::{Missing, NAMESPACE, World},
 };
@@ -27,7 +28,7 @@ use crate::{
 /// The challenges and goals of the world. Targets of goals that count are out of reach.
 pub(super) const ONCE: [&str; 4] = ["once0", "once1", "once2", "once3"];
 pub(super) const DRAWS: u64 = 8;
-const MENU: u64 = 5;
+pub(super) const MENU: u64 = 5;
 /// The goal with cycles of the player's own, and how long they last.
 pub(super) const TURN: &str = "turn";
 pub(super) const TURN_SECONDS: i64 = 20;
@@ -43,6 +44,10 @@ pub(super) enum What {
     Score(i32),
     /// Completes one of [`ONCE`].
     Once(usize),
+    /// Adds to the goal that came with a catalogue.
+    News(usize),
+    /// Adds to a goal that every catalogue makes begin at zero.
+    Anew(i32),
     Login,
 }
 
@@ -76,6 +81,8 @@ pub(super) struct Book {
     pub(super) drawn: u64,
     pub(super) perhaps_drawn: u64,
     pub(super) menu: Option<String>,
+    /// What [`KEPT`] asks for, as it was seen first.
+    pub(super) kept: Option<i32>,
     /// For each goal, when the player asked for a reward that was said to be granted.
     pub(super) claimed: BTreeMap<&'static str, String>,
     /// What was begun, and what came to its end.
@@ -121,6 +128,7 @@ impl Someone {
         self.act(Self::claim_daily);
         self.act(Self::claim_daily);
         self.act(Self::start_again);
+        self.act(Self::follow_news);
         for goal in 0..ONCE.len() {
             self.act(move |me| me.do_once(goal));
         }
@@ -202,10 +210,11 @@ impl Someone {
     async fn send_events(self: Arc<Self>) {
         for number in 0..self.world.profile.events_per_player {
             let amount = i32::try_from(1 + self.dice.below(3)).unwrap_or(1);
-            let what = match self.dice.below(10) {
+            let what = match self.dice.below(12) {
                 0..=3 => What::Wins(amount),
                 4..=6 => What::Side(amount),
                 7 | 8 => What::Score(i32::try_from(self.dice.below(1_000)).unwrap_or(0)),
+                9 | 10 => What::Anew(amount),
                 _ => What::Login,
             };
             let place = self.make(format!("e{number}"), what);
@@ -363,6 +372,33 @@ impl Someone {
         }
     }
 
+    /// Gets the goals that come with new catalogues, and does something for each at once: at any
+    /// replica, whether it has heard of the catalogue or not.
+    async fn follow_news(self: Arc<Self>) {
+        for number in 2..=self.world.profile.catalogues {
+            let goal = news(number);
+            loop {
+                let caller = self.caller();
+                let told = self.world.ask(None, |running| {
+                    let api = running.api.clone();
+                    async move { api.initialize(&caller).await }
+                });
+                match told.await {
+                    Ok(Ok(reply)) if reply.assigned_goals.iter().any(|known| known.goal_id == goal) => break,
+                    Ok(Err(error)) => self.failed("initialize", &error),
+                    Ok(Ok(_)) | Err(_) => {}
+                }
+                self.rest().await;
+            }
+            self.note(format_args!("has {goal}"));
+            for event in 0..4 {
+                let place = self.make(format!("{goal}-{event}"), What::News(number));
+                let me = self.clone();
+                self.begin(async move { me.deliver(place).await });
+            }
+        }
+    }
+
     /// Looks at the progress: it must hold what was acknowledged before, and nothing that has not
     /// happened.
     async fn look(self: Arc<Self>) {
@@ -387,6 +423,15 @@ impl Someone {
                 }
             };
             let most = sum(&self.book(), &|_| true);
+            let kept = browse
+                .challenges()
+                .flat_map(|challenge| browse.goals(challenge))
+                .find(|(_, goal, _)| goal.id() == KEPT)
+                .map(|(_, goal, _)| goal.target());
+            let promised = *self.book().kept.get_or_insert(kept.unwrap_or_default());
+            if kept != Some(promised) {
+                self.fault(format_args!("{KEPT} asked for {promised}, and now for {kept:?}"));
+            }
             let seen = browse
                 .challenges()
                 .flat_map(|challenge| browse.goals(challenge))
@@ -505,6 +550,8 @@ async fn hand_in(ingest: &crate::ingest::Ingest, player: String, event: Sent) ->
     let (stat_code, latest_value, inc) = match what {
         What::Wins(amount) => ("wins".to_owned(), 0.0, f64::from(amount)),
         What::Side(amount) => ("side".to_owned(), 0.0, f64::from(amount)),
+        What::News(number) => (news(number), 0.0, 1.0),
+        What::Anew(amount) => (ANEW.to_owned(), 0.0, f64::from(amount)),
         What::Score(value) => ("score".to_owned(), f64::from(value), 0.0),
         What::Once(number) => (ONCE[number].to_owned(), 1.0, 0.0),
         What::Login => {
@@ -528,46 +575,4 @@ async fn hand_in(ingest: &crate::ingest::Ingest, player: String, event: Sent) ->
         ..StatItemUpdated::default()
     };
     ingest.stat(update).await
-}
-
-/// A goal that begins anew every few seconds, whose unclaimed reward is granted by itself.
-fn turning(mut goal: serde_json::Value) -> serde_json::Value {
-    goal["rotation"] = serde_json::json!({
-        "type": "per_user", "duration": TURN_SECONDS,
-        "onExpiry": {"resetProgress": true, "allowReselection": true},
-    });
-    goal["unclaimed"] = "grant".into();
-    goal
-}
-
-/// The catalogue of the world.
-pub(super) fn catalogue() -> String {
-    let goal = |id: &str, kind: &str, source: &str, default: bool, target: i32| {
-        serde_json::json!({
-            "goalId": id, "name": id, "type": kind, "eventSource": source, "defaultAssigned": default,
-            "requirement": {"statCode": if source == "login" { "login" } else { id }, "operator": ">=", "targetValue": target},
-            "reward": {"type": "ITEM", "rewardId": id, "quantity": 1},
-        })
-    };
-    let far = 1_000_000_000;
-    let many = |name: &str, count: u64| -> Vec<_> {
-        (0..count).map(|n| goal(&format!("{name}{n}"), "absolute", "statistic", false, far)).collect()
-    };
-    let once: Vec<_> = ONCE.iter().map(|id| goal(id, "absolute", "statistic", true, 1)).collect();
-    let main = [
-        goal("wins", "increment", "statistic", true, far),
-        goal("side", "increment", "statistic", false, far),
-        goal("score", "absolute", "statistic", true, far),
-        goal("logins", "increment", "login", true, far),
-        goal("day", "daily", "login", true, 1),
-        turning(goal(TURN, "absolute", "login", true, 1)),
-    ];
-    let challenge = |id: &str, goals: &[serde_json::Value]| serde_json::json!({"challengeId": id, "name": id, "goals": goals});
-    serde_json::json!({"challenges": [
-        challenge("main", &main),
-        challenge("once", &once),
-        challenge("draw", &many("draw", DRAWS + 2)),
-        challenge("menu", &many("menu", MENU)),
-    ]})
-    .to_string()
 }

@@ -8,7 +8,7 @@ fn hold(seeds: std::ops::Range<u64>) {
     assert!(sum.quiet * 5 >= sum.seeds, "a fifth of the seeds is long and without faults: {sum:?}");
     assert!(sum.replies_lost * 100 >= sum.stormy_commits, "one reply in a hundred is lost: {sum:?}");
     assert!(sum.late_landed > 0 && sum.conflicts > 0 && sum.rejected > 0 && sum.locked > 0, "{sum:?}");
-    assert!(sum.crashes > 0 && sum.stops > 0 && sum.grants > 0, "{sum:?}");
+    assert!(sum.crashes > 0 && sum.stops > 0 && sum.grants > 0 && sum.changes > 0, "{sum:?}");
 }
 
 // Two halves, so that two cores can share them.

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use gauntlet_domain::{
-    Catalogue, JournalKind, Player, Receipt, ReceiptKey, Status, due, player::CycleMark, view_goal,
+    Catalogue, JournalEntry, JournalKind, Player, Receipt, ReceiptKey, Status, due, player::CycleMark,
+    show_under, view_goal,
 };
 use gauntlet_store::{Grant, GrantFilter, GrantState, Load, PlayerKey, Store};
 
 use super::{
+    designer::{ANEW, KEPT, news},
     platform::Platform,
     players::{Book, DRAWS, ONCE, Sent, Someone, Switch, TURN, TURN_SECONDS, What},
     world::{NAMESPACE, World},
@@ -97,7 +99,9 @@ struct Examined<'a> {
     /// In the order of the book's events.
     receipts: Vec<bool>,
     grants: Vec<Grant>,
-    journal: Vec<gauntlet_domain::JournalEntry>,
+    journal: Vec<JournalEntry>,
+    /// What the journal will tell when the player is written again.
+    untold: Vec<JournalEntry>,
 }
 
 impl<'a> Examined<'a> {
@@ -111,18 +115,20 @@ impl<'a> Examined<'a> {
         let grants = all_grants(world, Some(key.clone())).await;
         let rows = store.journal(&key, 0, u32::MAX).await.expect("memory answers");
         let journal = rows.into_iter().map(|row| row.entry).collect();
-        let player = stored.player;
+        let mut player = stored.player;
+        let untold = show_under(&mut player, catalogue, world.clock.now());
         let there = |event| {
             let receipt = receipt(event);
             player.head.receipts.contains(&receipt) || loaded.receipts.contains(&receipt)
         };
         let receipts = someone.book().events.iter().map(there).collect();
-        Self { world, catalogue, someone, player, receipts, grants, journal }
+        Self { world, catalogue, someone, player, receipts, grants, journal, untold }
     }
 
     fn check(&self) {
         let book = self.someone.book();
         self.check_counts(&book);
+        self.check_changes(&book);
         self.check_side(&book);
         self.check_score(&book);
         self.check_once(&book);
@@ -143,10 +149,13 @@ impl<'a> Examined<'a> {
     /// Every event that adds up was acknowledged, has a receipt, and was counted once.
     fn check_counts(&self, book: &Book) {
         let (mut wins, mut logins) = (0, 0);
+        let mut newest = vec![0; self.world.profile.catalogues + 1];
         for (event, receipt) in book.events.iter().zip(&self.receipts) {
             match event.what {
                 What::Wins(amount) => wins += amount,
                 What::Login => logins += 1,
+                What::Anew(_) => {}
+                What::News(number) => newest[number] += 1,
                 What::Side(_) | What::Score(_) | What::Once(_) => continue,
             }
             if event.acknowledged.is_none() || !receipt {
@@ -156,11 +165,40 @@ impl<'a> Examined<'a> {
                 ));
             }
         }
-        for (goal, sum) in [("wins", wins), ("logins", logins)] {
-            let progress = self.view(goal).progress;
+        let mut sums = vec![("wins".to_owned(), wins), ("logins".to_owned(), logins)];
+        sums.extend((2..newest.len()).map(|number| (news(number), newest[number])));
+        for (goal, sum) in sums {
+            let progress = self.view(&goal).progress;
             if progress != sum {
                 self.fault(format_args!("{goal}: {progress}, and {sum} were acknowledged"));
             }
+        }
+    }
+
+    /// What a change of the catalogue took away is told, to the last event; and who had a goal that was
+    /// made harder keeps what was promised.
+    fn check_changes(&self, book: &Book) {
+        let all: i32 = book
+            .events
+            .iter()
+            .map(|event| if let What::Anew(amount) = event.what { amount } else { 0 })
+            .sum();
+        let index = self.catalogue.find_goal(ANEW).expect("a goal of the world");
+        let number = self.catalogue.goal(index).number;
+        let rows = self.journal.iter().chain(&self.untold);
+        let rows = rows.filter(|entry| entry.kind == JournalKind::Restarted);
+        let lost = rows.flat_map(|entry| entry.goals.iter().zip(&entry.progress));
+        let lost: i32 = lost.filter(|(goal, _)| **goal == number).map(|(_, progress)| *progress).sum();
+        let progress = self.view(ANEW).progress;
+        if lost + progress != all {
+            self.fault(format_args!(
+                "{ANEW}: {progress}, {lost} are told as lost, and {all} were acknowledged"
+            ));
+        }
+        let index = self.catalogue.find_goal(KEPT).expect("a goal of the world");
+        let asks = self.player.terms(self.catalogue, index, self.world.clock.now()).target();
+        if book.kept.is_some_and(|promised| promised != asks) {
+            self.fault(format_args!("{KEPT} asked for {:?}, and now for {asks}", book.kept));
         }
     }
 

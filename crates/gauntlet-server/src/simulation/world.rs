@@ -38,6 +38,16 @@ pub(super) const NAMESPACE: &str = "game";
 /// Simulated time after which a request or a shutdown counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The catalogue file of a replica.
+#[derive(Debug)]
+pub(super) struct File(pub(super) Mutex<String>);
+
+impl catalogue::Source for File {
+    fn read(&self) -> std::io::Result<String> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
 /// A replica that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -55,6 +65,8 @@ pub(super) struct Replica {
     pub(super) clock: Arc<SimClock>,
     /// Whether it cannot reach the database.
     pub(super) cut: Arc<AtomicBool>,
+    /// Its catalogue file.
+    pub(super) file: Arc<File>,
     name: String,
     /// The one that takes requests.
     running: Mutex<Option<Arc<Running>>>,
@@ -83,7 +95,6 @@ pub(super) struct World {
     pub(super) clock: SimClock,
     pub(super) crashes: AtomicU64,
     pub(super) stops: AtomicU64,
-    text: String,
     network: Dice,
 }
 
@@ -96,6 +107,7 @@ impl World {
         let replica = |number| Replica {
             clock: Arc::new(SimClock::new(skew(&network))),
             cut: Arc::default(),
+            file: Arc::new(File(Mutex::new(text.clone()))),
             name: format!("r{number}"),
             running: Mutex::default(),
             starts: AtomicU64::new(0),
@@ -111,15 +123,14 @@ impl World {
             clock: SimClock::new(0),
             crashes: AtomicU64::new(0),
             stops: AtomicU64::new(0),
-            text,
             network,
         }
     }
 
-    /// The catalogue as the database numbers it.
+    /// The catalogue in use, as the database tells it.
     pub(super) async fn catalogue(&self) -> Arc<Catalogue> {
-        let prepared = catalogue::prepare(&self.database.inner, &self.text, self.clock.now()).await;
-        prepared.expect("a good catalogue")
+        let catalogue = catalogue::in_use(&self.database.inner, None).await;
+        catalogue.expect("a good catalogue").expect("replicas have begun")
     }
 
     /// Starts a replica, as often as it takes.
@@ -130,21 +141,20 @@ impl World {
             let name = format!("{}.{start}", replica.name);
             let store: Arc<dyn Store> =
                 Arc::new(Connection::new(self.database.clone(), name.clone(), replica.cut.clone()));
-            let Ok(catalogue) = catalogue::prepare(&*store, &self.text, replica.clock.now()).await else {
+            let text = replica.file.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Ok(beginning) = catalogue::begin(&*store, &text, replica.clock.now()).await else {
                 continue;
             };
             let seed = Dice::new(self.profile.seed, &name).below(u64::MAX);
             let parts = Parts {
                 store,
-                catalogue,
+                catalogue: beginning.catalogue,
                 adapter: self.platform.clone(),
                 clock: replica.clock.clone(),
                 random: Arc::new(SeededRandom::new(seed)),
             };
-            let Ok(engine) = Engine::start(&self.config(), parts).await else { continue };
-            let (core, shards) = (engine.core.clone(), engine.shards.clone());
-            let api = Api::new(core.clone(), shards.clone(), engine.rewards.clone());
-            let ingest = Ingest::new(core, shards);
+            let Ok(engine) = Engine::start(&self.config(replica), parts).await else { continue };
+            let (api, ingest) = (engine.api(), engine.ingest());
             let running =
                 Running { engine, api, ingest, faces: Tasks::new(), crashed: AtomicBool::new(false) };
             *replica.running() = Some(Arc::new(running));
@@ -153,13 +163,19 @@ impl World {
         }
     }
 
-    fn config(&self) -> Config {
+    fn config(&self, replica: &Replica) -> Config {
         let Profile { shards, event_queue, .. } = self.profile;
         Config {
             namespace: NAMESPACE.into(),
             grant_deadline: Duration::from_secs(2),
             journal_retention: Some(Duration::from_secs(86_400)),
             limits: Limits { shards, call_queue: 1_024, event_queue },
+            catalogue: Some(catalogue::KeepOptions {
+                source: replica.file.clone(),
+                watch: None,
+                // Less than it takes to give a silent replica up: some are not waited for.
+                deadline: Duration::from_secs(8),
+            }),
             ..Config::loopback()
         }
     }
@@ -198,13 +214,28 @@ impl World {
         W: FnOnce(Arc<Running>) -> F,
         F: Future<Output = T> + Send + 'static,
     {
+        let at = self.network.index(self.replicas.len());
+        self.ask_at(at, patience, work).await
+    }
+
+    /// The same with a replica of the caller's choice.
+    pub(super) async fn ask_at<T, W, F>(
+        &self,
+        at: usize,
+        patience: Option<Duration>,
+        work: W,
+    ) -> Result<T, Missing>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Running>) -> F,
+        F: Future<Output = T> + Send + 'static,
+    {
         let stormy = self.database.stormy.load(Ordering::SeqCst);
         let breaks = || stormy && self.network.chance(self.profile.weather.network);
         sleep(self.network.millis(0..3)).await;
         if breaks() {
             return Err(Missing::Lost);
         }
-        let at = self.network.index(self.replicas.len());
         let Some(running) = self.replicas[at].running().clone() else { return Err(Missing::Refused) };
         let (reply, answer) = oneshot::channel();
         // A listener drops the work of a client that hangs up, or it does not.

@@ -29,6 +29,8 @@ use steps::{Op, Step, resolve, step};
 const HISTORIES: u32 = 256;
 /// The same on PostgreSQL, where a step takes several times as long.
 const HISTORIES_POSTGRES: u32 = 64;
+/// Histories with catalogues that change, where each begins with an empty database.
+const LIVING_HISTORIES: u32 = 24;
 /// Longest history, in steps.
 const STEPS: usize = 50;
 
@@ -48,6 +50,17 @@ fn histories(rig: &Rig, mut runner: TestRunner) {
     let histories = (0..START.len(), vec(step(), 1..STEPS));
     let result = runner.run(&histories, |(start, steps)| {
         rig.block_on(play(rig, &resolve(START[start], &steps))).map(drop).map_err(TestCaseError::fail)
+    });
+    report(result);
+}
+
+/// The same with catalogues that change. Each history has a server of its own: versions are for good, and
+/// are remembered.
+fn living_histories(rig: impl Fn() -> Rig, mut runner: TestRunner) {
+    let histories = (0..START.len(), vec(steps::living_step(), 2..STEPS));
+    let result = runner.run(&histories, |(start, steps)| {
+        let rig = rig();
+        rig.block_on(play(&rig, &resolve(START[start], &steps))).map(drop).map_err(TestCaseError::fail)
     });
     report(result);
 }
@@ -77,7 +90,7 @@ fn report<T: std::fmt::Debug>(result: Result<(), TestError<T>>) {
 }
 
 /// When histories begin: in the hours before midnights of each kind.
-const START: [&str; 4] = [
+const START: [&str; 6] = [
     "2026-11-24T12:00:00Z",
     // Clocks go back in Berlin in the coming night.
     "2026-10-24T20:00:00Z",
@@ -85,6 +98,10 @@ const START: [&str; 4] = [
     "2026-09-06T02:00:00Z",
     // A leap day.
     "2028-02-29T13:00:00Z",
+    // A month ends, and a week that begins on Wednesdays.
+    "2026-03-31T09:00:00Z",
+    // Clocks go forward in Berlin in the coming night.
+    "2026-03-28T21:00:00Z",
 ];
 
 #[test]
@@ -100,6 +117,21 @@ fn histories_on_sqlite() {
 #[test]
 fn histories_on_postgres() {
     histories(&Rig::postgres(), runner(HISTORIES_POSTGRES, false));
+}
+
+#[test]
+fn living_histories_on_memory() {
+    living_histories(Rig::memory, runner(HISTORIES, false));
+}
+
+#[test]
+fn living_histories_on_sqlite() {
+    living_histories(Rig::sqlite, runner(LIVING_HISTORIES, false));
+}
+
+#[test]
+fn living_histories_on_postgres() {
+    living_histories(Rig::postgres, runner(LIVING_HISTORIES, false));
 }
 
 #[test]
@@ -123,6 +155,12 @@ fn histories_long_on_sqlite() {
 #[ignore = "long: as many new histories as PROPTEST_CASES says (256 if unset)"]
 fn histories_long_on_postgres() {
     histories(&Rig::postgres(), runner(0, true));
+}
+
+#[test]
+#[ignore = "long: as many new histories as PROPTEST_CASES says (256 if unset)"]
+fn histories_long_living_on_memory() {
+    living_histories(Rig::memory, runner(0, true));
 }
 
 #[test]

@@ -231,6 +231,8 @@ pub struct JournalLine {
     pub cycles: Vec<i64>,
     /// When each of these cycles ends; null: never.
     pub cycle_ends: Vec<Option<i64>>,
+    /// What the progress of each goal was, in rows that tell of lost progress; empty in all others.
+    pub progress: Vec<i64>,
 }
 
 /// A row of `due_player`.

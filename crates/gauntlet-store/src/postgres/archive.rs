@@ -113,7 +113,7 @@ fn select(table: Table, from: &str) -> String {
              ORDER BY player, namespace, goal, cycle, epoch LIMIT {PAGE}"
         ),
         Table::Journal => format!(
-            "SELECT player, namespace, sequence, at, kind, goals, cycles, cycle_ends FROM {from} \
+            "SELECT player, namespace, sequence, at, kind, goals, cycles, cycle_ends, progress FROM {from} \
              WHERE (player, namespace, sequence) > ($1::text, $2::text, $3::bigint) \
              ORDER BY player, namespace, sequence LIMIT {PAGE}"
         ),
@@ -179,6 +179,11 @@ fn journal(row: &SqlRow, session: &Session) -> Result<JournalLine, Error> {
         goals: get::<Vec<i32>>(row, 5, session)?.into_iter().map(i64::from).collect(),
         cycles: get(row, 6, session)?,
         cycle_ends: ends.into_iter().map(|end| end.map(|end| end.0.millis())).collect(),
+        progress: get::<Option<Vec<i32>>>(row, 8, session)?
+            .unwrap_or_default()
+            .into_iter()
+            .map(i64::from)
+            .collect(),
     })
 }
 
@@ -393,13 +398,15 @@ impl PgTarget {
             column(rows, |row| some(&row.goals)),
             column(rows, |row| some(&row.cycles)),
             column(rows, |row| literal(row.cycle_ends.iter().copied())),
+            column(rows, |row| some(&row.progress)),
         ];
         let sql = format!(
-            "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
+            "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends, progress) \
              SELECT u.a, u.b, u.c, {}, u.e, u.f::integer[], u.g::bigint[], \
-             ARRAY(SELECT {} FROM unnest(u.h::bigint[]) WITH ORDINALITY AS v (x, place) ORDER BY place) \
+             ARRAY(SELECT {} FROM unnest(u.h::bigint[]) WITH ORDINALITY AS v (x, place) ORDER BY place), \
+             nullif(u.i, '{{}}')::integer[] \
              FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], \
-             $7::text[], $8::text[]) AS u (a, b, c, d, e, f, g, h)",
+             $7::text[], $8::text[], $9::text[]) AS u (a, b, c, d, e, f, g, h, i)",
             time("u.d"),
             time("v.x"),
         );

@@ -397,13 +397,20 @@ impl<'a> Statement<'a> {
                 "text",
                 all.clone().map(|(_, entry)| array_text(entry.cycles.iter().map(|cycle| cycle.number))),
             ),
-            column("cycle_ends", "text", all.map(|(_, entry)| array_text(entry.cycles.iter().map(end_text)))),
+            column(
+                "cycle_ends",
+                "text",
+                all.clone().map(|(_, entry)| array_text(entry.cycles.iter().map(end_text))),
+            ),
+            column("progress", "text", all.map(|(_, entry)| array_text(entry.progress.iter()))),
         ]);
         let source = self.source(columns);
         let sql = format!(
-            "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
+            "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends, \
+             progress) \
              SELECT u.player, u.namespace, u.sequence, u.at, u.kind, u.goals::integer[], \
-             u.cycles::bigint[], u.cycle_ends::timestamptz[] FROM {source} WHERE {WINNERS}"
+             u.cycles::bigint[], u.cycle_ends::timestamptz[], \
+             nullif(u.progress, '{{}}')::integer[] FROM {source} WHERE {WINNERS}"
         );
         self.part("journalled", &sql);
     }

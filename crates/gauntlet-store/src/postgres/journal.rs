@@ -18,7 +18,7 @@ pub(super) async fn read(
     after: u64,
     limit: u32,
 ) -> Result<Vec<JournalRow>, Error> {
-    const SQL: &str = "SELECT sequence, at, kind, goals, cycles, cycle_ends FROM journal \
+    const SQL: &str = "SELECT sequence, at, kind, goals, cycles, cycle_ends, progress FROM journal \
          WHERE player = $1::text AND namespace = $2::text AND sequence > $3::bigint \
          ORDER BY sequence LIMIT $4::bigint";
     read_with(session, SQL, player, after, limit).await
@@ -31,7 +31,7 @@ pub(super) async fn read_before(
     before: u64,
     limit: u32,
 ) -> Result<Vec<JournalRow>, Error> {
-    const SQL: &str = "SELECT sequence, at, kind, goals, cycles, cycle_ends FROM journal \
+    const SQL: &str = "SELECT sequence, at, kind, goals, cycles, cycle_ends, progress FROM journal \
          WHERE player = $1::text AND namespace = $2::text AND sequence < $3::bigint \
          ORDER BY sequence DESC LIMIT $4::bigint";
     read_with(session, SQL, player, before, limit).await
@@ -71,6 +71,7 @@ fn journal_row(row: &Row, player: &PlayerKey, session: &Session) -> Result<Journ
             .into_iter()
             .map(|goal| rows::goal_from(goal.into()).ok_or_else(|| bad("goals", goal.to_string())))
             .collect::<Result<_, Error>>()?,
+        progress: get::<Option<Vec<i32>>>(row, 6, session)?.unwrap_or_default(),
     };
     Ok(JournalRow { player: player.clone(), entry })
 }

@@ -173,11 +173,12 @@ async fn activate_locked(session: &mut Session, version: u32, now: Timestamp) ->
     Ok(!session.read(sql, &[&wanted]).await?.is_empty())
 }
 
-pub(super) async fn used(session: &mut Session, after: u32) -> Result<Vec<u32>, Error> {
-    let sql = "SELECT version FROM catalogue_version WHERE activated_at IS NOT NULL \
+pub(super) async fn used(session: &mut Session, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
+    let sql = "SELECT version, activated_at FROM catalogue_version WHERE activated_at IS NOT NULL \
          AND version > $1::bigint ORDER BY version";
     let rows = session.read(sql, &[&i64::from(after)]).await?;
-    rows.iter().map(|row| version_of(row, 0, session)).collect()
+    let used = |row| Ok((version_of(row, 0, session)?, get::<PgTime>(row, 1, session)?.0));
+    rows.iter().map(used).collect()
 }
 
 /// Three statements and no transaction: each sees at least what was there when the first had ended.

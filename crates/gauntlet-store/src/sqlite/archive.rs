@@ -108,7 +108,7 @@ fn select(connection: &Connection, table: Table) -> rusqlite::Result<String> {
              ORDER BY player, namespace, goal, cycle, epoch LIMIT {PAGE}"
         ),
         Table::Journal => format!(
-            "SELECT player, namespace, sequence, at, kind, goals, cycles, cycle_ends FROM {from} \
+            "SELECT player, namespace, sequence, at, kind, goals, cycles, cycle_ends, progress FROM {from} \
              WHERE (player, namespace, sequence) > (?1, ?2, ?3) \
              ORDER BY player, namespace, sequence LIMIT {PAGE}"
         ),
@@ -166,6 +166,7 @@ fn read(table: Table, row: &SqlRow<'_>) -> rusqlite::Result<Row> {
             goals: numbers(5)?,
             cycles: numbers(6)?,
             cycle_ends: json(7)?,
+            progress: if get::<Option<String>>(row, 8)?.is_some() { numbers(8)? } else { Vec::new() },
         }),
         Table::Due => {
             Row::Due(DuePlayer { player: get(row, 0)?, namespace: get(row, 1)?, due_at: get(row, 2)? })
@@ -268,8 +269,8 @@ impl SqliteTarget {
             Row::OlderReceipts(row) => self.add_receipts("receipt_1", row),
             Row::Grant(row) => self.add_grant(row),
             Row::Journal(row) => self.put_one(
-                "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends, \
+                 progress) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, '[]'))",
                 &[
                     &row.player,
                     &row.namespace,
@@ -279,6 +280,7 @@ impl SqliteTarget {
                     &list(&row.goals)?,
                     &list(&row.cycles)?,
                     &list(&row.cycle_ends)?,
+                    &list(&row.progress)?,
                 ],
             ),
             Row::Due(row) => self.put_one(

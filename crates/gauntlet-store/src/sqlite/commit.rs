@@ -151,8 +151,8 @@ fn results(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
 }
 
 fn journal(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
-    const INSERT: &str = "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    const INSERT: &str = "INSERT INTO journal (player, namespace, sequence, at, kind, goals, cycles, cycle_ends, \
+         progress) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     for entry in &write.journal {
         let goals = json_list(entry.goals.iter().map(|goal| goal.0.to_string()));
         let cycles = json_list(entry.cycles.iter().map(|cycle| cycle.number.to_string()));
@@ -160,7 +160,9 @@ fn journal(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
         let ends = json_list(ends.map(|end| end.map_or_else(|| "null".to_owned(), |end| end.to_string())));
         let (sequence, at) = (rows::wide(entry.sequence), entry.at.millis());
         let (key, kind) = (&write.key, entry.kind.as_str());
-        let row = (&key.player, &key.namespace, sequence, at, kind, goals, cycles, ends);
+        let lost = entry.progress.iter().map(ToString::to_string);
+        let lost = (!entry.progress.is_empty()).then(|| json_list(lost));
+        let row = (&key.player, &key.namespace, sequence, at, kind, goals, cycles, ends, lost);
         execute(connection, INSERT, row)?;
     }
     Ok(())

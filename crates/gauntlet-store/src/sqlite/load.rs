@@ -97,8 +97,8 @@ pub(super) fn journal_before(
     journal_rows(connection, player, "< ?3 ORDER BY sequence DESC", rows::wide(before), limit)
 }
 
-/// A row as SQLite has it: sequence, time, kind, goals, cycles, their ends.
-type Row = (i64, i64, String, String, String, String);
+/// A row as SQLite has it: sequence, time, kind, goals, cycles, their ends, lost progress.
+type Row = (i64, i64, String, String, String, String, Option<String>);
 
 fn journal_rows(
     connection: &Connection,
@@ -108,14 +108,16 @@ fn journal_rows(
     limit: u32,
 ) -> Result<Vec<JournalRow>, Error> {
     let sql = format!(
-        "SELECT sequence, at, kind, goals, cycles, cycle_ends FROM journal \
+        "SELECT sequence, at, kind, goals, cycles, cycle_ends, progress FROM journal \
          WHERE player = ?1 AND namespace = ?2 AND sequence {which} LIMIT ?4"
     );
     let read = || -> rusqlite::Result<Vec<Row>> {
         let mut statement = connection.prepare_cached(&sql)?;
         let params = (&player.player, &player.namespace, sequence, limit);
         let found = statement.query_map(params, |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            let row =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+            Ok(row)
         })?;
         found.collect()
     };
@@ -124,7 +126,7 @@ fn journal_rows(
 }
 
 fn journal_row(player: &PlayerKey, row: Row) -> Result<JournalRow, Error> {
-    let (sequence, at, kind, goals, cycles, ends) = row;
+    let (sequence, at, kind, goals, cycles, ends, progress) = row;
     let id = || format!("{}/{sequence}", rows::row_id(player));
     let unreadable = |column| move |error: serde_json::Error| rows::corrupt("journal", column, id(), error);
     let numbers: Vec<i64> = serde_json::from_str(&goals).map_err(unreadable("goals"))?;
@@ -144,6 +146,13 @@ fn journal_row(player: &PlayerKey, row: Row) -> Result<JournalRow, Error> {
         .ok_or_else(|| rows::corrupt("journal", "kind", id(), BadValue(kind)))?;
     let number =
         u64::try_from(sequence).map_err(|error| rows::corrupt("journal", "sequence", id(), error))?;
-    let entry = JournalEntry { sequence: number, at: Timestamp::from_millis(at), kind, goals, cycles };
+    let progress: Vec<i32> = progress
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(unreadable("progress"))?
+        .unwrap_or_default();
+    let at = Timestamp::from_millis(at);
+    let entry = JournalEntry { sequence: number, at, kind, goals, cycles, progress };
     Ok(JournalRow { player: player.clone(), entry })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use gauntlet_domain::{GoalNumber, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::connection::{failure, value};
 use crate::{
@@ -87,13 +87,14 @@ pub(super) fn activate(connection: &Connection, version: u32, now: Timestamp) ->
     activate().map_err(|error| failure("catalogue.activate", error))
 }
 
-pub(super) fn used(connection: &Connection, after: u32) -> Result<Vec<u32>, Error> {
-    let used = || -> rusqlite::Result<Vec<u32>> {
+pub(super) fn used(connection: &Connection, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
+    let used = || -> rusqlite::Result<Vec<(u32, Timestamp)>> {
         let mut statement = connection.prepare_cached(
-            "SELECT version FROM catalogue_version WHERE activated_at IS NOT NULL AND version > ?1 \
+            "SELECT version, activated_at FROM catalogue_version WHERE activated_at IS NOT NULL AND version > ?1 \
              ORDER BY version",
         )?;
-        statement.query_map([after], |row| row.get(0))?.collect()
+        let used = |row: &Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
+        statement.query_map([after], used)?.collect()
     };
     used().map_err(|error| failure("catalogue.used", error))
 }

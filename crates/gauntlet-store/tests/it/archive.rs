@@ -9,7 +9,7 @@ use gauntlet_store::{
 };
 use gauntlet_testkit::PgCluster;
 
-use crate::make::{DAY, at, entry, grant_key, lease, order, player, receipt, small, write};
+use crate::make::{DAY, at, entry, grant_key, key, lease, order, player, receipt, small, write};
 
 /// Two players with everything that a store can keep, and many without, so that there are several pages.
 async fn fill(store: &dyn Store) {
@@ -25,7 +25,10 @@ async fn fill(store: &dyn Store) {
         receipts: vec![receipt("a"), receipt("b")],
         orders: vec![order(1), order(2), order(3)],
         lease: Some(lease("one", 1000)),
-        journal: vec![entry(1, JournalKind::Assigned, &[1, 2], 0), entry(2, JournalKind::Completed, &[], 5)],
+        journal: vec![
+            entry(1, JournalKind::Assigned, &[1, 2], 0),
+            entry(2, JournalKind::Restarted, &[1, 2], 5),
+        ],
         due: Due::At(at(77)),
         ..write(name, None, player(2))
     };
@@ -102,7 +105,9 @@ async fn from_sqlite_to_postgres_and_back_is_the_same_to_the_byte() {
     let due = store.take_due_grants(at(DAY), &lease("two", DAY + 1000), 10).await.expect("taken");
     assert_eq!(due.len(), 4);
     assert_eq!(store.intern_goals(&["goal-19".into(), "new".into()]).await.expect("numbers")["new"].0, 21);
-    assert_eq!(store.used_catalogues(0).await.expect("versions"), [2]);
+    assert_eq!(store.used_catalogues(0).await.expect("versions"), [(2, at(2))]);
+    let journal = store.journal(&key("ann"), 1, 9).await.expect("journal");
+    assert_eq!(journal.iter().map(|row| &row.entry.progress[..]).collect::<Vec<_>>(), [&[-7, -7][..]]);
     store.close().await;
     postgres.close().await;
 }

@@ -95,6 +95,7 @@ pub(crate) fn entry(sequence: u64, kind: JournalKind, goals: &[u32], time: i64) 
         kind,
         goals: goals.iter().copied().map(GoalNumber).collect(),
         cycles: goals.iter().map(cycle).collect(),
+        progress: if kind == JournalKind::Restarted { vec![-7; goals.len()] } else { Vec::new() },
     }
 }
 

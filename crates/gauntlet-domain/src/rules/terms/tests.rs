@@ -8,6 +8,7 @@ use crate::{
     rules::{
         Refusal,
         fixtures::{INCREMENT, World, daily, default_goal, goal, goal_of, needs, one, reload},
+        history::{Outcome, past_cycles},
         show_under,
     },
 };
@@ -61,10 +62,16 @@ impl World {
         self.catalogue = next(&self.catalogue, goals);
     }
 
+    /// The same with a version that comes into use now.
+    fn change_now(&mut self, goals: Vec<GoalDefinition>) {
+        self.change(goals);
+        self.catalogue = self.catalogue.clone().in_use_since(self.now);
+    }
+
     /// What the player sees, and the target that holds.
     fn seen(&self) -> (i32, i32, Status) {
         let mut player = self.player.clone();
-        show_under(&mut player, &self.catalogue);
+        show_under(&mut player, &self.catalogue, self.now);
         let index = self.catalogue.find_goal("g").expect("g");
         let view = crate::view_goal(Some(&player), &self.catalogue, index, self.now);
         let target = view
@@ -182,6 +189,74 @@ fn a_restart_begins_at_zero_but_not_for_who_is_done() {
     done.change(vec![asking(40, ChangePolicy::Restart)]);
     done.initialize();
     assert_eq!(done.view("g").status, Status::Claimed, "what was claimed is not claimed again");
+}
+
+#[test]
+fn what_was_completed_and_put_away_keeps_its_reward() {
+    let mut world = six_of_ten();
+    world.wait(1);
+    world.kills(10.0, 0.0);
+    let mut other = asking(30, ChangePolicy::Restart);
+    other.reward.quantity = 99;
+    world.set_active("g", false);
+    world.written();
+    world.change(vec![other, default_goal(goal("other"))]);
+    assert_eq!(world.seen(), (10, 10, Status::Completed));
+    world.initialize();
+    world.written();
+    // Events do not look at what is settled, and must not forget its terms.
+    world.kills(1.0, 0.0);
+    world.written_by_an_event();
+    world.set_active("g", true);
+    world.claim_granted("g");
+    assert_eq!(world.orders[0].reward.quantity, 1, "the reward that was earned");
+    world.written();
+    assert_eq!(world.player.held_terms(), []);
+}
+
+#[test]
+fn a_restart_is_told_with_what_was_lost() {
+    for active in [true, false] {
+        let mut world = six_of_ten();
+        world.set_active("g", active);
+        let rows = world.journal.len();
+        let challenge = world.catalogue.find_challenge("c").expect("c");
+        let end = world.now;
+        world.change_now(vec![asking(3, ChangePolicy::Restart)]);
+        world.wait(600);
+        // By an event, or by a call where events do not look.
+        if active {
+            assert_eq!(world.kills(2.0, 0.0), crate::EventOutcome::Counted);
+        } else {
+            drop(world.initialize());
+        }
+        world.written();
+        world.initialize();
+        let told: Vec<_> =
+            world.journal[rows..].iter().filter(|row| row.kind == JournalKind::Restarted).collect();
+        assert_eq!(told.len(), 1, "told once");
+        assert_eq!(
+            (told[0].at, &told[0].progress[..]),
+            (end, &[6][..]),
+            "when the change came, not when somebody looked"
+        );
+        let past = past_cycles(&world.journal, Some(&world.player), &world.catalogue, challenge, world.now);
+        assert_eq!((past.len(), past[0].end, past[0].goals.len()), (1, end, 1));
+        let lost = past[0].goals[0];
+        assert_eq!((lost.outcome, lost.lost_progress), (Outcome::Restarted, Some(6)));
+        assert_eq!(world.catalogue.goal_as_of(lost.goal, lost.terms).target(), 10, "of ten");
+    }
+    // Who had nothing, and who was done, lost nothing.
+    let mut none = World::active(vec![asking(10, ChangePolicy::Keep)]);
+    let mut done = six_of_ten();
+    done.wait(1);
+    done.kills(10.0, 0.0);
+    for world in [&mut none, &mut done] {
+        let rows = world.journal.len();
+        world.change_now(vec![asking(3, ChangePolicy::Restart)]);
+        world.initialize();
+        assert_eq!(world.journal_since(rows), []);
+    }
 }
 
 #[test]

@@ -339,10 +339,16 @@ fn a_change_counts_when_it_was_seen_twice() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _inside = runtime.enter();
     let options = KeepOptions { source: paper.clone(), watch: Some(Duration::ZERO), deadline: DEADLINE };
-    let mut watched = Watched::new(&options);
+    let taken = Arc::new(Mutex::new(Some("a".to_owned())));
+    let mut watched = Watched::new(&options, taken.clone());
     let mut look = |text: Option<&str>| {
         *paper.0.lock().unwrap() = text.map(str::to_owned).ok_or(io::ErrorKind::NotFound.into());
-        watched.has_changed()
+        let changed = watched.has_changed();
+        if changed {
+            // As a reload does.
+            *taken.lock().unwrap() = text.map(str::to_owned);
+        }
+        changed
     };
     for (text, changed) in [
         (Some("a"), false),
@@ -359,4 +365,17 @@ fn a_change_counts_when_it_was_seen_twice() {
     ] {
         assert_eq!(look(text), changed, "{text:?}");
     }
+}
+
+/// Somebody had the file read before the watch saw it, and then put back what was there before.
+#[test]
+fn what_is_put_back_after_a_reload_is_a_change() {
+    let paper = Arc::new(Paper(Mutex::new(Ok("a".into()))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let options = KeepOptions { source: paper, watch: Some(Duration::ZERO), deadline: DEADLINE };
+    let taken = Arc::new(Mutex::new(Some("a".to_owned())));
+    let mut watched = Watched::new(&options, taken.clone());
+    *taken.lock().unwrap() = Some("b".to_owned());
+    assert_eq!([watched.has_changed(), watched.has_changed()], [false, true]);
 }

@@ -147,7 +147,7 @@ fn whoever_keeps_older_terms_is_shown_those() {
     for (player, now) in players(&first) {
         let player = player.map(|mut player| {
             player.stamp(1, &Context { catalogue: &first, now, seed: 1, late_window_ms: 600_000 });
-            gauntlet_domain::show_under(&mut player, &second);
+            let _untold = gauntlet_domain::show_under(&mut player, &second, now);
             player
         });
         kept += usize::from(player.as_ref().is_some_and(|player| !player.held_terms().is_empty()));

@@ -94,3 +94,27 @@ fn a_full_journey_over_prerequisites_and_selections() {
         ],
     );
 }
+
+#[test]
+fn a_tag_changes_when_a_grace_period_ends() {
+    use Step::{SetActive, Wait};
+    let six = What::Stat { code: "kills", value: 0.0, increment: 6.0 };
+    let nothing =
+        || Step::Event(What::Stat { code: "unused", value: 1.0, increment: 1.0 }, Some(0), Door::Platform);
+    // Cycles of an hour and a grace of an hour and a half: between the last two looks nothing else
+    // ends, and nobody does anything.
+    replay(
+        &Rig::memory(),
+        NOON,
+        &[
+            SetActive("e", "e1", true),
+            Step::Event(six, Some(0), Door::Platform),
+            Wait(3_700),
+            nothing(),
+            Wait(5_270),
+            nothing(),
+            Wait(60),
+            nothing(),
+        ],
+    );
+}

@@ -26,7 +26,8 @@ use gauntlet_store::{MemoryStore, PgOptions, PgStore, SqliteOptions, SqliteStore
 use gauntlet_testkit::PgCluster;
 use tokio::{runtime::Runtime, sync::oneshot};
 
-use super::steps::{Answer, catalogue_text};
+use super::steps::{Answer, DEFS, catalogue_text};
+use crate::world::Def;
 
 /// One server for many histories: each has a player of its own, one after the other.
 pub(crate) struct Rig {
@@ -35,12 +36,23 @@ pub(crate) struct Rig {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) platform: Arc<Platform>,
+    file: Arc<File>,
     players: AtomicU64,
     _folder: Option<tempfile::TempDir>,
 }
 
 /// What the platform does with a grant: it tells that it was asked, and waits to be told.
 pub(crate) type Plan = (oneshot::Sender<()>, oneshot::Receiver<Answer>);
+
+/// The catalogue's file.
+#[derive(Debug)]
+struct File(Mutex<String>);
+
+impl catalogue::Source for File {
+    fn read(&self) -> std::io::Result<String> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Platform {
@@ -110,11 +122,17 @@ impl Rig {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_780_000_000)));
         let platform = Arc::new(Platform::default());
+        let file = Arc::new(File(Mutex::new(catalogue_text(DEFS))));
+        let keep = catalogue::KeepOptions {
+            source: file.clone(),
+            watch: None,
+            deadline: std::time::Duration::from_secs(30),
+        };
         let (server, store) = runtime.block_on(async {
             let store = open(folder.as_ref().map(|folder| folder.path().to_owned())).await;
             store.migrate().await.expect("migrates");
             let now = Timestamp::from_seconds(1_780_000_000);
-            let catalogue = catalogue::prepare(&*store, &catalogue_text(), now).await;
+            let catalogue = catalogue::prepare(&*store, &catalogue_text(DEFS), now).await;
             let parts = Parts {
                 store: store.clone(),
                 catalogue: catalogue.unwrap_or_else(|error| panic!("{error:?}")),
@@ -123,11 +141,15 @@ impl Rig {
                 random: Arc::new(SeededRandom::new(7)),
             };
             // No recovery: it looks at the wall clock for when to look.
-            let config = Config { roles: Roles { worker: false, ..Roles::ALL }, ..Config::loopback() };
+            let config = Config {
+                roles: Roles { worker: false, ..Roles::ALL },
+                catalogue: Some(keep),
+                ..Config::loopback()
+            };
             (Server::start(config, parts).await.expect("starts"), store)
         });
         let (server, players) = (Some(server), AtomicU64::new(0));
-        Self { runtime, server, store, clock, platform, players, _folder: folder }
+        Self { runtime, server, store, clock, platform, file, players, _folder: folder }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -139,6 +161,14 @@ impl Rig {
         format!("player {}", self.players.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Changes the catalogue's file and has it read again.
+    pub(crate) async fn change(&self, defs: &[Def]) -> Result<(), String> {
+        *self.file.0.lock().unwrap() = catalogue_text(defs);
+        let reloaded = self.server().api().reload_catalogue().await;
+        let status = reloaded.map_err(|error| error.to_string())?;
+        if status.version == status.newest_version { Ok(()) } else { Err(format!("{status:?}")) }
+    }
+
     /// Lets somebody else be granted a reward, so that the breaker, which all histories of the rig
     /// share, does not open over the answers that they lose.
     pub(crate) async fn please_the_breaker(&self) {
@@ -146,14 +176,17 @@ impl Rig {
         let active =
             proto::SetGoalActiveRequest { challenge_id: "c".into(), goal_id: "c1".into(), is_active: true };
         api.set_goal_active(&caller, active).await.expect("activated");
-        let kills = StatItem { stat_code: "kills".into(), latest_value: 10.0, ..StatItem::default() };
-        let event = StatItemUpdated {
-            id: "kills".into(),
-            user_id: caller.player.clone(),
-            payload: Some(kills),
-            ..StatItemUpdated::default()
-        };
-        self.server().ingest().stat(event).await.expect("counted");
+        // Whichever of them the goal counts, and however many it asks for.
+        for stat_code in ["kills", "wins"] {
+            let item = StatItem { stat_code: stat_code.into(), latest_value: 1_000.0, ..StatItem::default() };
+            let event = StatItemUpdated {
+                id: stat_code.into(),
+                user_id: caller.player.clone(),
+                payload: Some(item),
+                ..StatItemUpdated::default()
+            };
+            self.server().ingest().stat(event).await.expect("counted");
+        }
         let (ask, _asked) = oneshot::channel();
         let (say, said) = oneshot::channel();
         *self.platform.next.lock().unwrap() = Some((ask, said));

@@ -1,6 +1,13 @@
 //! Plays a history against the server and the model.
 
-use std::{collections::BTreeMap, fmt::Debug, future::poll_fn, pin::Pin, task::Poll};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+    future::poll_fn,
+    pin::Pin,
+    task::Poll,
+};
 
 use chrono::{DateTime, SecondsFormat};
 use gauntlet_domain::Timestamp;
@@ -15,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::{
     rig::Rig,
-    steps::{Answer, DEFS, Door, Op, Sent, Step},
+    steps::{Answer, DEFS, Door, Edit, Op, Sent, Step},
 };
 use crate::{
     model::Model,
@@ -32,13 +39,16 @@ struct Run<'a> {
     model: Model,
     /// Claims whose platform has not answered.
     held: Vec<Held<'a>>,
-    /// How many grants ended how.
-    grants: BTreeMap<&'static str, usize>,
+    /// How many grants of which goal and quantity ended how.
+    grants: BTreeMap<(String, i32, &'static str), usize>,
+    /// What was shown under which entity tag.
+    tags: RefCell<HashMap<String, Vec<Shown>>>,
 }
 
 struct Held<'a> {
     goal: &'static str,
     cycle: i64,
+    quantity: i32,
     answer: oneshot::Sender<Answer>,
     /// Who asked, and who asked again.
     claims: Vec<Claiming<'a>>,
@@ -48,7 +58,8 @@ struct Held<'a> {
 pub(crate) async fn play(rig: &Rig, ops: &[(i64, Op)]) -> Result<Vec<Shown>, String> {
     let Some((begin, _)) = ops.first() else { return Ok(Vec::new()) };
     let (caller, model) = (Caller { player: rig.player() }, Model::new(DEFS, *begin));
-    let mut run = Run { rig, caller, model, held: Vec::new(), grants: BTreeMap::new() };
+    let mut run =
+        Run { rig, caller, model, held: Vec::new(), grants: BTreeMap::new(), tags: RefCell::default() };
     for (at, (now, op)) in ops.iter().enumerate() {
         rig.clock.set(Timestamp::from_millis(*now));
         run.model.now = *now;
@@ -90,6 +101,11 @@ impl<'a> Run<'a> {
             }
             Step::Claim(challenge, goal, answer) => self.claim(challenge, goal, Some(*answer)).await,
             Step::Hold(challenge, goal) => self.claim(challenge, goal, None).await,
+            Step::Change(edits) => {
+                let defs = Edit::all(edits, self.model.defs());
+                self.model.change(defs);
+                self.rig.change(defs).await
+            }
             Step::Release(at, answer) if !self.held.is_empty() => {
                 self.release(*at % self.held.len(), *answer).await
             }
@@ -267,8 +283,8 @@ impl<'a> Run<'a> {
             held.claims.push(claiming);
             return Ok(());
         }
-        let cycle = match self.model.claim(challenge, goal) {
-            Ok(cycle) => cycle,
+        let (cycle, quantity) = match self.model.claim(challenge, goal) {
+            Ok(begun) => begun,
             Err(refused) => {
                 let told = claiming.await.map(drop).map_err(|error| error.reason.as_str());
                 return same("the refusal", &told, &Err(refused));
@@ -281,7 +297,7 @@ impl<'a> Run<'a> {
             reply = &mut claiming => return Err(format!("it should reach the platform, but: {reply:?}")),
             _ = asked => {}
         }
-        self.held.push(Held { goal, cycle, answer: say, claims: vec![claiming] });
+        self.held.push(Held { goal, cycle, quantity, answer: say, claims: vec![claiming] });
         match answer {
             Some(answer) => {
                 self.browse().await?;
@@ -300,7 +316,7 @@ impl<'a> Run<'a> {
             Answer::Refused => (Some(Claim::Refused), "REWARD_GRANT_FAILED", "refused"),
             Answer::Lost => (Some(Claim::Uncertain), "REWARD_UNCERTAIN", "uncertain"),
         };
-        *self.grants.entry(state).or_default() += 1;
+        *self.grants.entry((held.goal.to_owned(), held.quantity, state)).or_default() += 1;
         let claimed_at = self.model.settle(held.goal, held.cycle, end);
         let expected = match end {
             None => Ok((held.goal.to_owned(), "claimed".to_owned(), claimed_at)),
@@ -324,12 +340,24 @@ impl<'a> Run<'a> {
 
     async fn browse(&self) -> Check {
         let (mut server, mut model) = (self.shown().await?, self.model.browse());
+        self.compare_tag(&server).await?;
         let equal: Vec<bool> = server.iter().zip(&model).map(|(server, model)| server == model).collect();
         for shown in [&mut server, &mut model] {
             let mut equal = equal.iter();
             shown.retain(|_| equal.next() != Some(&true));
         }
         same("what is shown", &server, &model)
+    }
+
+    /// Whoever shows the tag again may be told that nothing has changed: nothing has, but for the
+    /// seconds that are left.
+    async fn compare_tag(&self, shown: &[Shown]) -> Check {
+        let seen = self.api().browse(&self.caller, None, false).await.map_err(|error| error.to_string())?;
+        let ageless: Vec<Shown> =
+            shown.iter().map(|shown| Shown { expires_in: 0, ..shown.clone() }).collect();
+        let mut tags = self.tags.borrow_mut();
+        let before = tags.entry(seen.entity_tag()).or_insert_with(|| ageless.clone());
+        same("what is shown under one tag", &ageless, before)
     }
 
     async fn shown(&self) -> Result<Vec<Shown>, String> {
@@ -350,6 +378,7 @@ impl<'a> Run<'a> {
                     expires_in: 0,
                     claim: String::new(),
                     claimable_until: String::new(),
+                    terms: (0, 0),
                 });
             }
         }
@@ -363,13 +392,15 @@ impl<'a> Run<'a> {
             shown.expires_in = goal.expires_in_seconds;
             shown.claim = goal.claim_state;
             shown.claimable_until = goal.claimable_until;
+            let (asks, gives) = (goal.requirement.unwrap_or_default(), goal.reward.unwrap_or_default());
+            shown.terms = (asks.target_value, gives.quantity);
         }
         Ok(shown)
     }
 
     /// One challenge alone, and active goals only.
     async fn browse_parts(&self) -> Check {
-        for (challenge, active_only) in [("c", false), ("d", true), ("c", true), ("e", false)] {
+        for (challenge, active_only) in [("c", false), ("d", true), ("c", true), ("e", false), ("f", true)] {
             let seen = self.api().browse(&self.caller, Some(challenge), active_only).await;
             let seen = seen.map_err(|error| error.to_string())?.messages();
             let told: Vec<_> = seen.into_iter().flat_map(|challenge| challenge.goals).collect();
@@ -385,6 +416,30 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What changes of the catalogue took away, as the history tells it.
+    async fn compare_restarts(&self) -> Check {
+        let mut told = Vec::new();
+        for challenge in ["c", "d", "e", "f"] {
+            let request = proto::GetChallengeHistoryRequest {
+                challenge_id: challenge.into(),
+                page_size: 100,
+                ..proto::GetChallengeHistoryRequest::default()
+            };
+            let history = self.api().history(&self.caller, &request).await;
+            for cycle in history.map_err(|error| error.to_string())?.cycles {
+                let restarted = cycle.goals.into_iter().filter(|goal| goal.outcome == "restarted");
+                let lost = restarted.map(|goal| (cycle.end_time.clone(), goal.goal_id, goal.lost_progress));
+                told.extend(lost);
+            }
+        }
+        let expected = self.model.restarts.iter();
+        let mut expected: Vec<_> =
+            expected.map(|(at, goal, lost)| (at.clone(), (*goal).to_owned(), *lost)).collect();
+        told.sort();
+        expected.sort();
+        same("what was restarted", &told, &expected)
+    }
+
     /// Lets all grants end, and compares what is left in the store.
     async fn finish(mut self) -> Result<Vec<Shown>, String> {
         while !self.held.is_empty() {
@@ -392,12 +447,14 @@ impl<'a> Run<'a> {
         }
         self.browse().await?;
         self.browse_parts().await?;
+        self.compare_restarts().await?;
         let player = PlayerKey { player: self.caller.player.clone(), namespace: "gauntlet".into() };
         let filter = GrantFilter { player: Some(player), state: None };
         let grants = self.rig.store.list_grants(&filter, 1_000).await.map_err(|error| error.to_string())?;
         let mut states = BTreeMap::new();
         for grant in grants {
-            *states.entry(grant.state.as_str()).or_default() += 1;
+            let state = grant.state.as_str();
+            *states.entry((grant.goal_id, grant.reward.quantity, state)).or_default() += 1;
         }
         same("grants by their state", &states, &self.grants)?;
         same("keys that the platform saw twice", &*self.rig.platform.twice.lock().unwrap(), &Vec::new())?;

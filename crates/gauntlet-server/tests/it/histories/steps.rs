@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*};
 
-use crate::world::{Def, Event, Kind, Turn, Unclaimed, What};
+use crate::world::{Def, Event, Kind, Policy, Turn, Unclaimed, What};
 
 const fn def(
     id: &'static str,
@@ -34,12 +34,15 @@ const fn def(
         reset: daily,
         reselect: daily,
         unclaimed,
+        quantity: 1,
+        policy: Policy::Keep,
     }
 }
 
 /// A goal with a rotation.
 const fn rotating(def: Def, turn: Turn, reset: bool, reselect: bool, unclaimed: Unclaimed) -> Def {
-    Def { challenge: "e", turn, reset, reselect, unclaimed, ..def }
+    let challenge = if def.id.as_bytes()[0] == b'e' { "e" } else { "f" };
+    Def { challenge, turn, reset, reselect, unclaimed, ..def }
 }
 
 /// Every kind of goal, fed by logins and by statistics, with prerequisites across challenges.
@@ -113,15 +116,60 @@ pub(crate) const DEFS: &[Def] = &[
         true,
         Unclaimed::Forfeit,
     ),
+    rotating(
+        def("f1", Kind::Increment, Some("kills"), 5, Tz::UTC, true, &[]),
+        // From Wednesday on.
+        Turn::Weekly(2),
+        true,
+        true,
+        Unclaimed::Grace(7_200_000),
+    ),
+    rotating(
+        def("f2", Kind::Relative, Some("kills"), 10, Tz::Europe__Berlin, true, &[]),
+        Turn::Weekly(6),
+        true,
+        true,
+        Unclaimed::Grant,
+    ),
+    rotating(
+        def("f3", Kind::Increment, Some("wins"), 5, Tz::Etc__GMTPlus12, true, &[]),
+        Turn::Monthly,
+        true,
+        true,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        def("f4", Kind::Absolute, Some("wins"), 10, Tz::Pacific__Kiritimati, true, &[]),
+        Turn::Monthly,
+        false,
+        true,
+        Unclaimed::Forfeit,
+    ),
+    rotating(
+        // The hour that comes twice when clocks go back, and is skipped when they go forward.
+        def("f5", Kind::Increment, None, 2, Tz::Europe__Berlin, true, &["f1"]),
+        Turn::DailyAt(10),
+        true,
+        true,
+        Unclaimed::Grace(3_600_000),
+    ),
+    rotating(
+        def("f6", Kind::Increment, Some("kills"), 6, Tz::Etc__GMTPlus12, true, &[]),
+        // Sunday at a quarter to eight in the evening.
+        Turn::WeeklyAt(6, 79),
+        true,
+        false,
+        Unclaimed::Forfeit,
+    ),
 ];
 
 /// The same as a catalogue file.
-pub(crate) fn catalogue_text() -> String {
+pub(crate) fn catalogue_text(defs: &[Def]) -> String {
     let mut text = String::from(r#"{"challenges":["#);
-    for challenge in ["c", "d", "e"] {
+    for challenge in ["c", "d", "e", "f"] {
         let comma = if challenge == "c" { "" } else { "," };
         let _ = write!(text, r#"{comma}{{"challengeId":"{challenge}","name":"{challenge}","goals":["#);
-        for (at, def) in DEFS.iter().filter(|def| def.challenge == challenge).enumerate() {
+        for (at, def) in defs.iter().filter(|def| def.challenge == challenge).enumerate() {
             let comma = if at == 0 { "" } else { "," };
             let _ = write!(text, "{comma}{}", goal_text(def));
         }
@@ -143,13 +191,23 @@ fn goal_text(def: &Def) -> String {
         Kind::Daily | Kind::DailyIncrement => format!(r#""timeZone":"{}","#, def.zone),
         _ => rotation_text(def),
     };
+    let unclaimed = match def.unclaimed {
+        Unclaimed::Forfeit => String::new(),
+        Unclaimed::Grace(length) => format!(r#""unclaimed":{{"grace":{}}},"#, length / 1000),
+        Unclaimed::Grant => r#""unclaimed":"grant","#.to_owned(),
+    };
+    let policy = match def.policy {
+        Policy::Keep => "keep",
+        Policy::UpgradeIfEasier => "upgrade_if_easier",
+        Policy::Restart => "restart",
+    };
     let (source, stat) = def.stat.map_or(("login", "logins"), |stat| ("statistic", stat));
     format!(
-        r#"{{"goalId":"{0}","name":"{0}","type":{kind},"eventSource":"{source}",{zone}
+        r#"{{"goalId":"{0}","name":"{0}","type":{kind},"eventSource":"{source}",{zone}{unclaimed}
             "defaultAssigned":{1},"prerequisites":{2:?},
             "requirement":{{"statCode":"{stat}","operator":">=","targetValue":{3},"progressMode":"{mode}"}},
-            "reward":{{"type":"ITEM","rewardId":"r-{0}","quantity":1}}}}"#,
-        def.id, def.default, def.needs, def.target
+            "reward":{{"type":"ITEM","rewardId":"r-{0}","quantity":{4}}},"onChange":"{policy}"}}"#,
+        def.id, def.default, def.needs, def.target, def.quantity
     )
 }
 
@@ -158,17 +216,66 @@ fn rotation_text(def: &Def) -> String {
     let when = match def.turn {
         Turn::Never => return String::new(),
         Turn::Nightly => format!(r#""type":"global","schedule":"daily","timeZone":"{}""#, def.zone),
+        Turn::Weekly(first) => {
+            let day = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+                [usize::try_from(first).expect("a day")];
+            format!(r#""type":"global","schedule":"weekly","weekStart":"{day}","timeZone":"{}""#, def.zone)
+        }
+        Turn::Monthly => format!(r#""type":"global","schedule":"monthly","timeZone":"{}""#, def.zone),
+        Turn::DailyAt(quarters) => {
+            format!(r#""type":"global","schedule":"{} * * *","timeZone":"{}""#, clock(quarters), def.zone)
+        }
+        Turn::WeeklyAt(first, quarters) => {
+            let (clock, day) = (clock(quarters), (first + 1) % 7);
+            format!(r#""type":"global","schedule":"{clock} * * {day}","timeZone":"{}""#, def.zone)
+        }
         Turn::Every(length) => format!(r#""type":"per_user","duration":{}"#, length / 1000),
     };
-    let unclaimed = match def.unclaimed {
-        Unclaimed::Forfeit => String::new(),
-        Unclaimed::Grace(length) => format!(r#""unclaimed":{{"grace":{}}},"#, length / 1000),
-        Unclaimed::Grant => r#""unclaimed":"grant","#.to_owned(),
-    };
     format!(
-        r#""rotation":{{{when},"onExpiry":{{"resetProgress":{},"allowReselection":{}}}}},{unclaimed}"#,
+        r#""rotation":{{{when},"onExpiry":{{"resetProgress":{},"allowReselection":{}}}}},"#,
         def.reset, def.reselect
     )
+}
+
+/// Minute and hour of a cron line.
+fn clock(quarters: i64) -> String {
+    format!("{} {}", quarters % 4 * 15, quarters / 4)
+}
+
+/// How a goal changes: what it is after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edit {
+    goal: &'static str,
+    policy: Policy,
+    target: i32,
+    quantity: i32,
+    /// Whether it needs what it needed at first, or nothing.
+    needs: bool,
+    /// Whether it counts the other statistic.
+    other_stat: bool,
+    unclaimed: Unclaimed,
+}
+
+impl Edit {
+    /// The goals after some changes, as the next version of the catalogue.
+    pub(crate) fn all(edits: &[Self], before: &[Def]) -> &'static [Def] {
+        let mut defs = before.to_vec();
+        for edit in edits {
+            let (def, first) =
+                defs.iter_mut().zip(DEFS).find(|(def, _)| def.id == edit.goal).expect("a goal");
+            def.policy = edit.policy;
+            def.target = edit.target;
+            def.quantity = edit.quantity;
+            def.needs = if edit.needs { first.needs } else { &[] };
+            def.stat = first.stat.map(|stat| match stat {
+                "kills" if edit.other_stat => "wins",
+                "wins" if edit.other_stat => "kills",
+                stat => stat,
+            });
+            def.unclaimed = if first.reset { edit.unclaimed } else { first.unclaimed };
+        }
+        Vec::leak(defs)
+    }
 }
 
 /// How the platform answers a grant. It can neither take our key nor be searched, so that every
@@ -210,8 +317,10 @@ pub(crate) enum Step {
     Again(usize),
     /// Moves the clock, in seconds, either way.
     Wait(i64),
-    /// Moves the clock to so many seconds before the midnight of a goal's zone.
-    Midnight(usize, i64),
+    /// Moves the clock to so many seconds before the end of a goal's cycle that a calendar knows.
+    Boundary(usize, i64),
+    /// A new catalogue comes into use.
+    Change(Vec<Edit>),
 }
 
 /// An event, and how it is sent.
@@ -262,10 +371,10 @@ pub(crate) fn resolve(begin: &str, steps: &[Step]) -> Vec<(i64, Op)> {
             }
             Step::Again(_) => {}
             Step::Wait(seconds) => clock += seconds,
-            Step::Midnight(index, before) => {
-                let nightly: Vec<_> = DEFS.iter().filter(|def| def.turn == Turn::Nightly).collect();
-                let def = nightly[*index % nightly.len()];
-                let end = def.midnight_after(def.day(now)).expect("days end");
+            Step::Boundary(index, before) => {
+                let ends = |def: &&Def| def.end_of(def.cycle(now, None), None);
+                let calendars: Vec<_> = DEFS.iter().filter(|def| ends(def).is_some()).collect();
+                let end = ends(&calendars[*index % calendars.len()]).expect("it ends");
                 clock = clock.max(end / 1000 - before);
             }
             call => ops.push((now, Op::Call(call.clone()))),
@@ -299,7 +408,7 @@ fn goal() -> impl Strategy<Value = &'static Def> {
 }
 
 fn challenge() -> impl Strategy<Value = &'static str> {
-    prop_oneof![10 => Just("c"), 10 => Just("d"), 10 => Just("e"), 1 => Just("nowhere")]
+    prop_oneof![10 => Just("c"), 10 => Just("d"), 10 => Just("e"), 5 => Just("f"), 1 => Just("nowhere")]
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -374,8 +483,40 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => what().prop_map(Step::Nameless),
         4 => (0..100_usize).prop_map(Step::Again),
         4 => wait.prop_map(Step::Wait),
-        2 => (0..100_usize, -3..40_i64).prop_map(|(zone, before)| Step::Midnight(zone, before)),
+        2 => boundary(),
     ]
+}
+
+/// Any step, and catalogues that change.
+pub(crate) fn living_step() -> impl Strategy<Value = Step> {
+    prop_oneof![6 => step(), 1 => vec(edit(), 1..8).prop_map(Step::Change)]
+}
+
+fn boundary() -> impl Strategy<Value = Step> {
+    // All those that end within a day come first.
+    let which = prop_oneof![4 => 0..8_usize, 1 => 0..100_usize];
+    (which, -3..40_i64).prop_map(|(which, before)| Step::Boundary(which, before))
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let policy = prop::sample::select(vec![Policy::Keep, Policy::UpgradeIfEasier, Policy::Restart]);
+    let unclaimed = prop::sample::select(vec![
+        Unclaimed::Forfeit,
+        Unclaimed::Grace(1_800_000),
+        Unclaimed::Grace(90_000_000),
+        Unclaimed::Grant,
+    ]);
+    let flags = (any::<bool>(), prop::bool::weighted(0.2));
+    let terms = (policy, 1..15_i32, 1..4_i32, flags, unclaimed);
+    (goal(), terms).prop_map(|(def, (policy, target, quantity, (needs, other_stat), unclaimed))| Edit {
+        goal: def.id,
+        policy,
+        target,
+        quantity,
+        needs,
+        other_stat,
+        unclaimed,
+    })
 }
 
 /// Any step but draws, with events that come within the late window, with a time and an id.
@@ -386,6 +527,6 @@ pub(crate) fn step_in_window() -> impl Strategy<Value = Step> {
         24 => late.prop_map(|(what, offset, door)| Step::Event(what, Some(offset), door)),
         6 => (0..100_usize).prop_map(Step::Again),
         2 => (0..500_i64).prop_map(Step::Wait),
-        2 => (0..100_usize, -3..40_i64).prop_map(|(zone, before)| Step::Midnight(zone, before)),
+        2 => boundary(),
     ]
 }

@@ -187,7 +187,7 @@ impl Store for HeldStore {
         self.store.activate_catalogue(version, now).await
     }
 
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<u32>, Error> {
+    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
         self.store.used_catalogues(after).await
     }
 

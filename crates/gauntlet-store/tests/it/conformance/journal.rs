@@ -18,6 +18,7 @@ pub(crate) async fn keeps_order_and_pages(fixture: &Fixture) {
         entry(3, JournalKind::Claimed, &[1], -400),
         entry(4, JournalKind::Expired, &[5], 600),
         entry(5, JournalKind::Repaired, &[1, 5], 700),
+        entry(6, JournalKind::Restarted, &[5, 1], 800),
     ];
     for (step, revision) in entries.chunks(2).zip(1..) {
         let mut change = write("p", Some(revision), small(2));
@@ -26,10 +27,10 @@ pub(crate) async fn keeps_order_and_pages(fixture: &Fixture) {
     }
     let row = |at: usize| JournalRow { player: key("p"), entry: entries[at].clone() };
     let read = |after, limit| async move { store.journal(&key("p"), after, limit).await.expect("reads") };
-    assert_eq!(read(0, 10).await, (0..5).map(row).collect::<Vec<_>>());
+    assert_eq!(read(0, 10).await, (0..6).map(row).collect::<Vec<_>>());
     assert_eq!(read(0, 2).await, [row(0), row(1)]);
     assert_eq!(read(2, 2).await, [row(2), row(3)]);
-    assert_eq!(read(5, 10).await, []);
+    assert_eq!(read(6, 10).await, []);
     assert_eq!(read(u64::MAX, 10).await, []);
     assert_eq!(store.journal(&key("q"), 0, 10).await.expect("reads"), []);
 }

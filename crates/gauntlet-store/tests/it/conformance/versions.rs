@@ -20,9 +20,10 @@ pub(crate) async fn come_into_use_for_good_when_they_are_the_newest(fixture: &Fi
     assert!(other.activate_catalogue(3, at(2)).await.expect("activates"));
     one.register_catalogue("d", at(3)).await.expect("registers");
     assert!(one.activate_catalogue(3, at(4)).await.expect("answers"), "it is in use still");
-    assert_eq!(other.used_catalogues(0).await.expect("reads"), [3]);
+    assert_eq!(other.used_catalogues(0).await.expect("reads"), [(3, at(2))], "since the first time");
     assert!(one.activate_catalogue(4, at(4)).await.expect("activates"));
-    for (after, used) in [(0, &[3, 4][..]), (2, &[3, 4]), (3, &[4]), (4, &[]), (u32::MAX, &[])] {
+    let used = [(3, at(2)), (4, at(4))];
+    for (after, used) in [(0, &used[..]), (2, &used), (3, &used[1..]), (4, &[]), (u32::MAX, &[])] {
         assert_eq!(other.used_catalogues(after).await.expect("reads"), used, "{after}");
     }
 }

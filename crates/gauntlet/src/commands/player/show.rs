@@ -110,6 +110,7 @@ struct PastGoal {
     completed_at: String,
     claimed_at: String,
     reward: Reward,
+    lost_progress: i32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -232,7 +233,7 @@ fn row(goal: &Goal) -> [String; 6] {
 
 fn history(reply: &History) -> String {
     if reply.cycles.is_empty() {
-        return "nothing was completed in a cycle that has ended\n".to_owned();
+        return "nothing was completed in a cycle that has ended, and no goal was restarted\n".to_owned();
     }
     let mut text = String::new();
     for cycle in &reply.cycles {
@@ -247,7 +248,9 @@ fn history(reply: &History) -> String {
 }
 
 fn past_row(goal: &PastGoal) -> [String; 5] {
-    let when = if goal.claimed_at.is_empty() {
+    let when = if goal.outcome == "restarted" {
+        format!("lost progress {}", goal.lost_progress)
+    } else if goal.claimed_at.is_empty() {
         format!("completed {}", goal.completed_at)
     } else {
         format!("granted {}", goal.claimed_at)
@@ -319,11 +322,16 @@ empty  Nothing
                     "completedAt": "2026-02-01T10:00:00Z", "reward": { "rewardId": "GOLD", "quantity": 5 } })
         };
         let told = json!({ "nextPageToken": "17", "cycles": [
+            { "endTime": "2026-02-04T09:30:00Z", "goals": [
+                { "goalId": "win", "name": "Win", "outcome": "restarted", "lostProgress": 6,
+                  "reward": { "rewardId": "GOLD", "quantity": 5 } }] },
             { "endTime": "2026-02-03T00:00:00Z", "goals": [goal("lost", "")] },
             { "endTime": "2026-02-02T00:00:00Z", "goals": [goal("claimed", "2026-02-01T11:00:00Z")] } ] });
         assert_eq!(
             reply(&history, told).unwrap(),
-            "ended 2026-02-03T00:00:00Z
+            "ended 2026-02-04T09:30:00Z
+  win  restarted  5 GOLD  lost progress 6  Win
+ended 2026-02-03T00:00:00Z
   win  lost  5 GOLD  completed 2026-02-01T10:00:00Z  Win
 ended 2026-02-02T00:00:00Z
   win  claimed  5 GOLD  granted 2026-02-01T11:00:00Z  Win

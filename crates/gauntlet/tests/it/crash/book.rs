@@ -1,7 +1,10 @@
 //! What the harness knows: which events and claims it has sent, and which of them were
 //! acknowledged. From this alone it says what the service must show.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::LazyLock,
+};
 
 use serde_json::Value;
 
@@ -12,8 +15,10 @@ const AHEAD_MS: i64 = 30_000;
 pub(super) const CLAIM_GOALS: [&str; 3] = ["claim-wallet", "claim-item", "claim-daily"];
 /// The goal whose reward is granted by itself: every login completes it in its own short cycle.
 pub(super) const UNCLAIMED_GOAL: &str = "unclaimed";
+/// A goal that counts wins and begins at zero with every catalogue.
+pub(super) const ANEW_GOAL: &str = "anew";
 /// A target that no run reaches.
-const NEVER: i64 = 1_000_000_000;
+pub(super) const NEVER: i64 = 1_000_000_000;
 /// How many acknowledged events may come once more.
 const RECENT: usize = 400;
 
@@ -110,11 +115,18 @@ pub(super) struct Book {
     pub(super) redelivered: u64,
     /// What should not be, in words.
     pub(super) faults: Vec<String>,
+    /// The newest catalogue in the service's file.
+    pub(super) catalogue: i64,
     pub(super) lost: u64,
     pub(super) doubled: u64,
 }
 
 impl Book {
+    /// Of a service with the first catalogue in its file.
+    pub(super) fn new() -> Self {
+        Self { catalogue: 1, ..Self::default() }
+    }
+
     /// A new player, to be initialized.
     pub(super) fn new_player(&mut self) -> String {
         self.numbers += 1;
@@ -196,6 +208,18 @@ impl Book {
         }
     }
 
+    /// Compares what the goal that begins at zero with every catalogue shows, and what the history says
+    /// was lost by that, with the wins that were acknowledged.
+    pub(super) fn check_restarts(&mut self, name: &str, seen: &Value, lost: i64) {
+        let progress = goal_of(seen, ANEW_GOAL).and_then(|goal| goal["progress"].as_i64()).unwrap_or(-1);
+        let wins = self.players[name].acked.wins;
+        if progress + lost != wins {
+            self.fault(format!(
+                "{name} {ANEW_GOAL}: {progress} and {lost} told as lost, and {wins} wins were acknowledged"
+            ));
+        }
+    }
+
     /// Compares what browsing shows with what was acknowledged, while nothing is under way: at
     /// least all that was acknowledged, at most that and what is in doubt.
     pub(super) fn check_progress(&mut self, name: &str, seen: &Value, when: &str) {
@@ -255,10 +279,15 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.as_millis()).expect("before the year 292278994")
 }
 
-/// The catalogue of the harness. Its days begin and end far from now.
-pub(super) fn catalogue() -> String {
+/// A zone whose days begin and end far from now.
+static ZONE: LazyLock<&str> = LazyLock::new(|| {
     let hour = now() / 3_600_000 % 24;
-    let zone = if (6..18).contains(&hour) { "UTC" } else { "Etc/GMT-12" };
+    if (6..18).contains(&hour) { "UTC" } else { "Etc/GMT-12" }
+});
+
+/// One of the catalogues of the harness, which come one after the other.
+pub(super) fn catalogue(number: i64) -> String {
+    let zone = *ZONE;
     let zone = format!(r#""timeZone":"{zone}","#);
     let goal = |id: &str, kind: &str, source: &str, stat: &str, target: i64, more: &str| {
         format!(
@@ -275,6 +304,7 @@ pub(super) fn catalogue() -> String {
         goal("logins", "increment", "login", "login", NEVER, ""),
         goal("first-login", "absolute", "login", "login", NEVER, ""),
         goal("wins", "increment", "statistic", "wins", NEVER, ""),
+        goal(ANEW_GOAL, "increment", "statistic", "wins", NEVER + number, r#""onChange":"restart","#),
         goal("score", "absolute", "statistic", "score", NEVER, ""),
         goal("login-today", "daily", "login", "login", 1, &zone),
         goal("login-days", "increment", "login", "login", 1_000, &format!(r#""daily":true,{zone}"#)),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,7 +26,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use super::book::{Book, CLAIM_GOALS, Claim, Event, Face, UNCLAIMED_GOAL, What, goal_of};
+use super::book::{
+    ANEW_GOAL, Book, CLAIM_GOALS, Claim, Event, Face, NEVER, UNCLAIMED_GOAL, What, catalogue, goal_of,
+};
 use crate::process::{Process, of};
 
 /// How long one call may take: long enough for a busy machine, and a call to a dead service ends
@@ -51,6 +54,8 @@ pub(super) struct Driver {
     grpc: Channel,
     events: Channel,
     cloud: Http,
+    /// The service's catalogue.
+    file: Arc<Path>,
     pub(super) stop: CancellationToken,
 }
 
@@ -61,17 +66,21 @@ pub(super) struct World {
     pub(super) regulars: Arc<Vec<String>>,
     pub(super) claimers: Arc<Mutex<Vec<String>>>,
     pub(super) random: Arc<Mutex<fastrand::Rng>>,
+    file: Arc<Path>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut book = Book::default();
+    /// A world whose service reads its catalogue from a file.
+    pub(super) fn new(seed: u64, file: &str) -> Self {
+        let mut book = Book::new();
+        std::fs::write(file, catalogue(1)).expect("the catalogue is written");
         let regulars = (0..6).map(|_| book.new_player()).collect();
         Self {
             book: Arc::new(Mutex::new(book)),
             regulars: Arc::new(regulars),
             claimers: Arc::default(),
             random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
+            file: Path::new(file).into(),
         }
     }
 
@@ -102,6 +111,7 @@ impl Driver {
             grpc: channel(&server.grpc),
             events: channel(&server.events),
             cloud: Http::new(&server.events),
+            file: world.file.clone(),
             stop: CancellationToken::new(),
         }
     }
@@ -114,6 +124,7 @@ impl Driver {
         }
         tasks.spawn(self.clone().stream());
         tasks.spawn(self.clone().cloud_events());
+        tasks.spawn(self.clone().change());
         for _ in 0..CLAIMERS {
             tasks.spawn(self.clone().claims());
         }
@@ -236,6 +247,38 @@ impl Driver {
         Ok(())
     }
 
+    /// Changes the catalogue once, under load: with every life of the service, so that their number
+    /// stays small.
+    async fn change(self) {
+        if !self.initialize_regulars().await {
+            return;
+        }
+        let pause = u64::try_from(self.number(40)).expect("small");
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let text = {
+            let mut book = self.book();
+            book.catalogue += 1;
+            catalogue(book.catalogue)
+        };
+        std::fs::write(&*self.file, text).expect("the catalogue is written");
+        // Whatever comes of it: the next start reads the file, too.
+        drop(self.http.send("POST", "/v1/admin/catalogue/reload", "admin", String::new()).await);
+    }
+
+    /// Waits until the newest catalogue of the file is in use.
+    pub(super) async fn newest_catalogue(&self, patience: Duration) -> bool {
+        let wanted = NEVER + self.book().catalogue;
+        let since = std::time::Instant::now();
+        while since.elapsed() < patience {
+            let seen = self.browse(&self.regulars[0]).await.unwrap_or_default();
+            if goal_of(&seen, ANEW_GOAL).is_some_and(|goal| goal["requirement"]["targetValue"] == wanted) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
     async fn initialize_regulars(&self) -> bool {
         for name in self.regulars.iter() {
             if self.initialize(name).await.is_err() {
@@ -339,23 +382,35 @@ impl Driver {
         if status == 200 { Ok(body) } else { Err(NoAnswer) }
     }
 
+    /// How much a player lost by goals that began at zero.
+    pub(super) async fn lost_progress(&self, name: &str) -> Result<i64, NoAnswer> {
+        let goals = self.history(name).await?;
+        let restarted = goals.iter().filter(|goal| goal["outcome"] == "restarted");
+        Ok(restarted.filter_map(|goal| goal["lostProgress"].as_i64()).sum())
+    }
+
     /// How the past completions of the goal that is granted by itself ended: claimed, still to be
     /// granted, lost.
     pub(super) async fn unclaimed_outcomes(&self, name: &str) -> Result<[u64; 3], NoAnswer> {
-        let (mut outcomes, mut token) = ([0; 3], String::new());
+        let mut outcomes = [0; 3];
+        for goal in self.history(name).await?.iter().filter(|goal| goal["goalId"] == UNCLAIMED_GOAL) {
+            let place = ["claimed", "completed", "lost"].iter().position(|known| goal["outcome"] == *known);
+            outcomes[place.expect("one of three outcomes")] += 1;
+        }
+        Ok(outcomes)
+    }
+
+    /// Goals of past cycles.
+    async fn history(&self, name: &str) -> Result<Vec<Value>, NoAnswer> {
+        let (mut all, mut token) = (Vec::new(), String::new());
         loop {
             let path = format!("/v1/challenges/crash/history?pageSize=100&pageToken={token}");
             let (status, page) = self.http.send("GET", &path, name, String::new()).await?;
             let (200, Some(cycles)) = (status, page["cycles"].as_array()) else { return Err(NoAnswer) };
-            let goals = cycles.iter().filter_map(|cycle| cycle["goals"].as_array()).flatten();
-            for goal in goals.filter(|goal| goal["goalId"] == UNCLAIMED_GOAL) {
-                let place =
-                    ["claimed", "completed", "lost"].iter().position(|known| goal["outcome"] == *known);
-                outcomes[place.expect("one of three outcomes")] += 1;
-            }
+            all.extend(cycles.iter().filter_map(|cycle| cycle["goals"].as_array()).flatten().cloned());
             token = page["nextPageToken"].as_str().unwrap_or_default().to_owned();
             if token.is_empty() {
-                return Ok(outcomes);
+                return Ok(all);
             }
         }
     }
@@ -454,6 +509,9 @@ impl Http {
             .header("content-type", "application/json");
         if !player.is_empty() {
             request = request.header("x-mock-user-id", player);
+        }
+        if player == "admin" {
+            request = request.header("x-mock-scope", "gauntlet.admin.write");
         }
         let request = request.body(body).expect("a request");
         let agent = self.agent.clone();

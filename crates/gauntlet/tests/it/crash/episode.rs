@@ -131,7 +131,7 @@ impl<'a> Episode<'a> {
             catalogue,
             class,
             platform,
-            world: World::new(seed),
+            world: World::new(seed, catalogue),
             tally,
         }
     }
@@ -259,8 +259,16 @@ impl<'a> Episode<'a> {
             if !self.world.book().players[&name].ready {
                 continue;
             }
+            let restarts = driver.lost_progress(&name).await;
             match driver.browse(&name).await {
-                Ok(seen) => self.world.book().check_progress(&name, &seen, "at rest"),
+                Ok(seen) => {
+                    let mut book = self.world.book();
+                    book.check_progress(&name, &seen, "at rest");
+                    match restarts {
+                        Ok(lost) => book.check_restarts(&name, &seen, lost),
+                        Err(NoAnswer) => book.fault(format!("at rest: the history of {name} cannot be read")),
+                    }
+                }
                 Err(NoAnswer) => self.world.book().fault(format!("at rest: {name} cannot be read")),
             }
         }
@@ -310,6 +318,9 @@ impl<'a> Episode<'a> {
         let server = self.restart();
         let driver = Driver::new(&server, &self.world);
         let unclaimed = self.settled_unclaimed(&driver).await;
+        if !driver.newest_catalogue(PATIENCE).await {
+            self.world.book().fault("the newest catalogue does not come into use".to_owned());
+        }
         let handed_out = self.platform.handed_out();
         let claims = self.compare(&driver, &handed_out, &unclaimed).await;
         server.kill();

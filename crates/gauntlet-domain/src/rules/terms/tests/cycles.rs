@@ -116,6 +116,123 @@ fn a_change_after_midnight_leaves_the_day_before_as_it_was() {
 }
 
 #[test]
+fn a_change_after_midnight_leaves_the_day_before_alone_whoever_looked_since() {
+    for seen in [false, true] {
+        let mut world = World::active(vec![nightly(2, 1, GRACE)]);
+        world.now = at(BEFORE);
+        world.kills(0.0, 1.0);
+        world.written();
+        world.now = at(AFTER);
+        if seen {
+            world.initialize();
+            world.written();
+        }
+        world.change_now(vec![GoalDefinition { on_change: ChangePolicy::Restart, ..nightly(1, 99, GRACE) }]);
+        world.wait(60);
+        assert_eq!(world.kills_at(0.0, 1.0, at(LATE)), EventOutcome::Counted);
+        world.written();
+        assert_eq!(world.seen(), (0, 1, Status::NotStarted), "seen {seen}");
+        world.claim_granted("g");
+        assert_eq!(quantities(&world), [1], "yesterday was two kills for one");
+        let restarts = world.journal.iter().filter(|row| row.kind == JournalKind::Restarted);
+        assert_eq!(restarts.count(), 0, "the new day had nothing to lose");
+    }
+}
+
+#[test]
+fn a_restart_before_midnight_takes_the_day_that_it_was_made_on() {
+    for seen in [false, true] {
+        let mut world = World::active(vec![nightly(2, 1, GRACE)]);
+        world.now = at(BEFORE);
+        world.kills(0.0, 1.0);
+        world.written();
+        world.change_now(vec![GoalDefinition { on_change: ChangePolicy::Restart, ..nightly(2, 99, GRACE) }]);
+        if seen {
+            world.initialize();
+            world.written();
+        }
+        world.now = at(AFTER);
+        assert_eq!(world.kills_at(0.0, 1.0, at(LATE)), EventOutcome::Counted);
+        assert!(matches!(world.claim("g"), Err(Refusal::GoalNotCompleted { .. })), "one of two: seen {seen}");
+        let restart = world.journal.iter().find(|row| row.kind == JournalKind::Restarted);
+        let restart = restart.expect("it is told");
+        assert_eq!((restart.at, &restart.progress[..]), (at(BEFORE), &[1][..]));
+    }
+}
+
+/// One step of a history that is the same whoever looks at the player between its steps.
+enum Step {
+    Change(GoalDefinition),
+    Kills(f64),
+    /// Kills of so many seconds ago.
+    Late(f64, i64),
+    To(&'static str),
+}
+
+#[test]
+fn it_makes_no_difference_when_a_player_is_touched_around_midnights() {
+    use Step::{Change, Kills, Late, To};
+    let with = |goal: GoalDefinition, on_change| GoalDefinition { on_change, ..goal };
+    let grace = Unclaimed::Grace { seconds: 864_000 };
+    let nightly = |target, quantity| nightly(target, quantity, grace);
+    let steps = [
+        Kills(1.0),
+        Change(with(nightly(5, 2), ChangePolicy::Keep)),
+        To("2026-11-25T00:00:05Z"),
+        Change(with(nightly(2, 3), ChangePolicy::UpgradeIfEasier)),
+        Late(2.0, 10),
+        Kills(1.0),
+        Change(with(nightly(9, 4), ChangePolicy::Restart)),
+        Kills(1.0),
+        To("2026-11-27T12:00:00Z"),
+        Change(with(nightly(1, 5), ChangePolicy::Keep)),
+        Kills(1.0),
+        Change(with(nightly(8, 6), ChangePolicy::Restart)),
+        To("2026-11-28T00:01:00Z"),
+        Late(8.0, 120),
+    ];
+    let play = |touched: u32| {
+        let mut world = World::active(vec![nightly(3, 1)]);
+        world.now = at(BEFORE);
+        let mut seen = Vec::new();
+        for (number, step) in steps.iter().enumerate() {
+            let outcome = match step {
+                Change(goal) => {
+                    world.change_now(vec![goal.clone()]);
+                    EventOutcome::Unchanged
+                }
+                Kills(kills) => world.kills(0.0, *kills),
+                Late(kills, ago) => world.kills_at(0.0, *kills, world.now.plus_millis(-1_000 * ago)),
+                To(time) => {
+                    world.now = at(time);
+                    EventOutcome::Unchanged
+                }
+            };
+            if outcome == EventOutcome::Counted {
+                world.written();
+            }
+            world.wait(1);
+            if touched & 1 << number != 0 {
+                world.initialize();
+                world.written();
+            }
+            let claimable = world.view("g").claimable_until;
+            seen.push((number, world.seen(), claimable));
+        }
+        while world.claim("g").map(|key| world.settle(&key, crate::GrantEnd::Granted)).is_ok() {}
+        let restarts = world.journal.iter().filter(|row| row.kind == JournalKind::Restarted);
+        let restarts: Vec<_> =
+            restarts.map(|row| (row.at, row.cycles.clone(), row.progress.clone())).collect();
+        (seen, quantities(&world), restarts)
+    };
+    let expected = play(u32::MAX);
+    assert_eq!(expected.1, [1, 6], "yesterday's three kills, and eight of the last day");
+    for touched in 0..1 << steps.len() {
+        assert_eq!(play(touched), expected, "touched {touched:b}");
+    }
+}
+
+#[test]
 fn the_terms_of_the_day_before_are_forgotten_with_the_late_window() {
     let mut world = changed(nightly(2, 1, Unclaimed::Forfeit), 1.0, nightly(5, 1, Unclaimed::Forfeit));
     world.now = at(AFTER);
