@@ -46,7 +46,7 @@ name = "events"
 rate = {rate}
 in_flight = 2000
 mix = [
-  {{ share = 8, steps = [{{ call = "stat" }}] }},
+  {{ share = 8, steps = [{{ call = "stat", stats = ["enemy_kills", "login_count", "games_played", "headshots", "wins"], highest = 999 }}] }},
   {{ share = 2, steps = [{{ call = "login" }}] }},
 ]
 """
