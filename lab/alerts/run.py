@@ -64,8 +64,12 @@ def dashboards(world, load):
         load.call("a", "POST", "/v1/challenges/initialize", f"d{number}")
         load.claimable("a", f"d{number}")
         load.claim("a", f"d{number}")
-        load.send("s", [load.event(f"d{number}")])
-        time.sleep(0.3)
+        # Refused.
+        load.call("a", "POST", "/v1/challenges/first-steps/goals/none/claim", f"d{number}")
+        # Enough for SQLite to move its log.
+        load.call("s", "POST", "/v1/challenges/initialize", f"d{number}")
+        for _ in range(10):
+            load.send("s", [load.event(f"d{player}") for player in range(number + 1)])
     empty, asked = [], 0
     for file in sorted((DEPLOY.parent / "grafana/dashboards").glob("*.json")):
         for panel in json.loads(file.read_text())["panels"]:
