@@ -11,6 +11,7 @@ clear. Takes about 20 minutes.
 """
 
 import argparse
+import json
 import pathlib
 import re
 import shutil
@@ -19,9 +20,10 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 from steps import STEPS
-from world import DEPLOY, FASTER, Load, World
+from world import DEPLOY, FASTER, Load, World, get
 
 # The longest window that has to be clean again is 6 h.
 FIRE, CLEAR = 120, 6 * 3600 / FASTER + 120
@@ -55,6 +57,33 @@ class Watch:
         return condition()
 
 
+def dashboards(world, load):
+    """Asks every query of the dashboards, with everything under load; answers those without data."""
+    world.watch(["a.ops", "b.ops", "s.ops"])
+    for number in range(30):
+        load.call("a", "POST", "/v1/challenges/initialize", f"d{number}")
+        load.claimable("a", f"d{number}")
+        load.claim("a", f"d{number}")
+        # Refused.
+        load.call("a", "POST", "/v1/challenges/first-steps/goals/none/claim", f"d{number}")
+        # Enough for SQLite to move its log.
+        load.call("s", "POST", "/v1/challenges/initialize", f"d{number}")
+        for _ in range(10):
+            load.send("s", [load.event(f"d{player}") for player in range(number + 1)])
+    empty, asked = [], 0
+    for file in sorted((DEPLOY.parent / "grafana/dashboards").glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", []):
+                query = target["expr"].replace("$__rate_interval", "15s").replace("$instance", ".*")
+                answer = get(world.ports["prometheus"], "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
+                values = [series["value"][1] for series in json.loads(answer)["data"]["result"]]
+                asked += 1
+                if not values or all(value == "NaN" for value in values):
+                    empty.append(f"{file.stem}: {panel['title']}: {query}")
+    world.watch(["a.ops", "b.ops"])
+    return asked, empty
+
+
 def play(world, only):
     world.prepare()
     load = Load(world)
@@ -66,7 +95,10 @@ def play(world, only):
     watch = Watch(world)
     load.begin()
     time.sleep(20)
-    rows, waiting = {}, []
+    asked, empty = dashboards(world, load)
+    print("\n".join([f"dashboards: {asked} queries, {len(empty)} without data", *empty]), file=sys.stderr, flush=True)
+    time.sleep(10)
+    rows = {}
     for title, alerts, run in STEPS:
         if only and only not in " ".join((title, *alerts)):
             continue
@@ -83,7 +115,6 @@ def play(world, only):
         for name in alerts:
             after = watch.began.get(name, 0) - broken
             rows[name] = [title, f"{after:.0f} s" if after > 0 else "**no**", broken, healed]
-            waiting.append(name)
         print(f"{time.strftime('%H:%M:%S')} {title}: fired: {fired}; beside it: {', '.join(beside) or 'none'}",
               file=sys.stderr, flush=True)
         # Pages end soon; what ends slowly is looked at in the end.
@@ -100,6 +131,7 @@ def play(world, only):
         lines.append(f"| {name} | {title} | {fired} | {cleared} |")
     known = set(re.findall(r"alert: (\w+)", (DEPLOY / "gauntlet.rules.yml").read_text()))
     lines += [f"| {name} | nothing | **no** | - |" for name in sorted(known - set(rows)) if not only]
+    lines += ["", f"Queries of dashboards: {asked}, without data: {'**no** ' if empty else ''}{len(empty)}."]
     watch.ends.set()
     load.ends.set()
     return lines

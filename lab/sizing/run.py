@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -24,8 +25,8 @@ import urllib.request
 
 TICK = os.sysconf("SC_CLK_TCK")
 # name, events a second, calls a second (of sessions as in scenario 4, as arrivals)
-ALONE = [("events", 500, 0), ("events", 2000, 0), ("events", 5000, 0), ("calls", 0, 50), ("calls", 0, 200), ("calls", 0, 500)]
-MIXED = [("both", 500, 25), ("both", 1000, 100), ("both", 3000, 300)]
+ALONE = [("events", 500, 0), ("events", 2000, 0), ("events", 4000, 0), ("calls", 0, 50), ("calls", 0, 200), ("calls", 0, 500)]
+MIXED = [("both", 1000, 50), ("both", 2000, 200)]
 
 SCENARIO = """
 name = "sizing"
@@ -35,7 +36,7 @@ duration = "{seconds}s"
 challenges = 10
 goals = 50
 [players]
-count = 5000
+count = 1000
 prepare = "all"
 {events}
 {calls}
@@ -46,7 +47,7 @@ name = "events"
 rate = {rate}
 in_flight = 2000
 mix = [
-  {{ share = 8, steps = [{{ call = "stat" }}] }},
+  {{ share = 8, steps = [{{ call = "stat", stats = ["enemy_kills", "login_count", "games_played", "headshots", "wins"], highest = 999 }}] }},
   {{ share = 2, steps = [{{ call = "login" }}] }},
 ]
 """
@@ -135,23 +136,26 @@ class Bench:
     def load(self, server, ports, scenario, catalogue, store):
         out = self.folder / "report"
         shutil.rmtree(out, ignore_errors=True)
-        with open(self.folder / "lab.log", "ab") as log:
+        said = self.folder / "lab.log"
+        with open(said, "wb") as log:
             lab = subprocess.Popen(
                 [self.gauntlet, "load", "run", scenario, "--target", f"http://127.0.0.1:{ports['http']}/challenge",
                  "--events", f"http://127.0.0.1:{ports['events']}", "--catalogue", catalogue, "--out", out],
                 stderr=log, stdout=log, stdin=subprocess.DEVNULL)
-        # The players are prepared before the first report is written; ten seconds of the load are skipped.
-        while not (out / "report.json").exists():
+        # Players are prepared first; then it says how many seconds of the load are over.
+        while not re.search(r"^\d+ of \d+ s:", said.read_text(), re.MULTILINE):
             if lab.poll() is not None:
-                sys.exit((self.folder / "lab.log").read_text()[-2000:])
-            time.sleep(0.2)
+                sys.exit(said.read_text()[-2000:])
+            time.sleep(0.1)
+        time.sleep(3)
         pids = [server.pid, self.pg.pid if store == "PostgreSQL" else None]
         first, begun = self.look(ports, pids), time.time()
-        time.sleep(max(5, self.seconds - 14))
+        time.sleep(self.seconds - 6)
         last, took = self.look(ports, pids), time.time() - begun
         lab.wait()
         grown = [after - before for before, after in zip(first, last)]
-        return {"seconds": took, "service": grown[0], "database": grown[1], "events": grown[2], "calls": grown[3]}
+        names = ("service", "database", "events", "calls", "batches")
+        return {"seconds": took, "memory": last[5], **dict(zip(names, grown))}
 
     def look(self, ports, pids):
         with urllib.request.urlopen(f"http://127.0.0.1:{ports['ops']}/metrics", timeout=5) as answer:
@@ -159,7 +163,27 @@ class Bench:
         done = [line.rsplit(" ", 1) for line in lines if line.startswith("gauntlet_requests_total")]
         events = sum(float(value) for name, value in done if "accelbyte" in name or "gauntlet.events" in name)
         calls = sum(float(value) for name, value in done if "/v1/challenges" in name)
-        return [cpu(pid) if pid else 0.0 for pid in pids] + [events, calls]
+        one = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+        return ([cpu(pid) if pid else 0.0 for pid in pids]
+                + [events, calls, one["gauntlet_event_batch_operations_count"], one["process_resident_memory_bytes"]])
+
+
+def solve(rows, wanted):
+    """The factors of least squares, none of them below 0: rows x factors = wanted."""
+    used = list(range(len(rows[0])))
+    while True:
+        matrix = [[sum(row[a] * row[b] for row in rows) for b in used] for a in used]
+        right = [sum(row[a] * value for row, value in zip(rows, wanted)) for a in used]
+        for at in range(len(used)):
+            for other in range(len(used)):
+                if other != at and matrix[at][at]:
+                    factor = matrix[other][at] / matrix[at][at]
+                    matrix[other] = [value - factor * top for value, top in zip(matrix[other], matrix[at])]
+                    right[other] -= factor * right[at]
+        found = [right[at] / matrix[at][at] if matrix[at][at] else 0 for at in range(len(used))]
+        if min(found, default=0) >= 0:
+            return [found[used.index(at)] if at in used else 0.0 for at in range(len(rows[0]))]
+        used.pop(found.index(min(found)))
 
 
 def main():
@@ -170,28 +194,34 @@ def main():
     asked = about.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(asked.gauntlet, pathlib.Path(tempfile.mkdtemp(prefix="gauntlet-sizing-")), asked.seconds)
-    lines = ["| store | offered, a second | done | service: us each | database: us each |", "|---|---|---|---|---|"]
-    checks = ["| store | offered, a second | service: measured, formula (cores) | database: measured, formula (cores) |",
-              "|---|---|---|---|"]
+    lines = ["| store | offered, a second | done: events, calls, batches | service, cores | database, cores | memory, MB |",
+             "|---|---|---|---|---|---|"]
+    costs = ["| store | part | batch (B), us | event (E), us | call (C), us |", "|---|---|---|---|---|"]
+    checks = ["| store | offered, a second | service: measured, formula | database: measured, formula |", "|---|---|---|---|"]
+    kinds = ("batches", "events", "calls")
     try:
         bench.database()
         for store in ("SQLite", "PostgreSQL"):
-            cost = {"events": [], "calls": []}
-            for kind, events, calls in ALONE:
-                seen = bench.run(store, events, calls)
-                each = [1e6 * seen[part] / max(seen[kind], 1) for part in ("service", "database")]
-                cost[kind].append(each)
-                lines.append(f"| {store} | {events or calls} {kind} | {seen[kind] / seen['seconds']:.0f} "
-                             f"| {each[0]:.0f} | {each[1]:.0f} |")
+            seen = []
+            for _, events, calls in ALONE + MIXED:
+                run = bench.run(store, events, calls)
+                rate = {name: run[name] / run["seconds"] for name in (*kinds, "service", "database")}
+                seen.append(rate)
+                offered = " and ".join(f"{rate} {kind}" for rate, kind in ((events, "events"), (calls, "calls")) if rate)
+                lines.append(f"| {store} | {offered} | {rate['events']:.0f}, {rate['calls']:.0f}, {rate['batches']:.0f} "
+                             f"| {rate['service']:.3f} | {rate['database']:.3f} | {run['memory'] / 1e6:.0f} |")
                 print(lines[-1], file=sys.stderr, flush=True)
-            # The middle one of three.
-            middle = {kind: [sorted(part)[1] for part in zip(*cost[kind])] for kind in cost}
-            for _, events, calls in MIXED:
-                seen = bench.run(store, events, calls)
+            factors = {}
+            for part in ("service", "database"):
+                alone = seen[:len(ALONE)]
+                factors[part] = solve([[rate[kind] for kind in kinds] for rate in alone], [rate[part] for rate in alone])
+                if any(factors[part]):
+                    costs.append(f"| {store} | {part} | " + " | ".join(f"{1e6 * value:.0f}" for value in factors[part]) + " |")
+            for (_, events, calls), rate in zip(MIXED, seen[len(ALONE):]):
                 row = []
-                for at, part in enumerate(("service", "database")):
-                    wanted = (seen["events"] * middle["events"][at] + seen["calls"] * middle["calls"][at]) / 1e6
-                    row.append(f"{seen[part] / seen['seconds']:.3f}, {wanted / seen['seconds']:.3f}")
+                for part in ("service", "database"):
+                    wanted = sum(rate[kind] * factor for kind, factor in zip(kinds, factors[part]))
+                    row.append(f"{rate[part]:.3f}, {wanted:.3f}")
                 checks.append(f"| {store} | {events} events, {calls} calls | {row[0]} | {row[1]} |")
                 print(checks[-1], file=sys.stderr, flush=True)
     finally:
@@ -199,7 +229,7 @@ def main():
             bench.pg.send_signal(signal.SIGQUIT)
             bench.pg.wait()
         shutil.rmtree(bench.folder, ignore_errors=True)
-    text = "\n".join(lines + [""] + checks)
+    text = "\n".join([*lines, "", *costs, "", *checks])
     print(text)
     if asked.out:
         asked.out.write_text(text + "\n")

@@ -30,7 +30,7 @@ pub(super) fn export(context: &Context, args: ExportArgs) -> Result<(), Failure>
     let failed = |error: ArchiveError| Failure::caused(format_args!("cannot export {store}"), &error);
     let summary = small_runtime()?.block_on(async {
         let mut source = source(&settings.store).await.map_err(|error| failed(error.into()))?;
-        warn_of_use(context, &mut *source).await.map_err(|error| failed(error.into()))?;
+        warn_of_use(context, &mut *source).await.map_err(failed)?;
         let mut progress = RowsProgress::new(context.output, "rows written");
         let mut tell = |done, of| progress.show(done, Some(of));
         let done = match &args.out {
@@ -143,7 +143,8 @@ pub(super) fn audit(context: &Context, args: AuditArgs) -> Result<(), Failure> {
             "store": store, "players": players, "grants": grants, "mismatches": mismatches, "first": first,
         }))?;
     } else {
-        let lines: String = first.iter().map(|line| format!("{line}\n")).collect();
+        let mut lines = first.join("\n");
+        lines.push_str(if first.is_empty() { "" } else { "\n" });
         context.output.data(&format!(
             "{lines}{store}: {players} players, {grants} grants, {mismatches} mismatches\n"
         ))?;
