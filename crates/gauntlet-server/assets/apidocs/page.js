@@ -133,7 +133,10 @@ function operationSection(path, method, operation) {
   const parameters = (operation.parameters || []).map((parameter) => ({ ...resolve(parameter), input: parameterInput(resolve(parameter)) }));
   const content = operation.requestBody?.content["application/json"];
   const body = content && el("textarea", { spellcheck: "false", "aria-label": "Request body" });
-  if (body) body.value = pretty(content.example ?? {});
+  if (body) {
+    body.value = pretty(content.example ?? {});
+    body.rows = body.value.split("\n").length + 1;
+  }
 
   const request = () => {
     let target = path;
@@ -227,11 +230,16 @@ function quoted(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** JSON on one line; anything else as it is. */
+function compact(text) {
+  try { return JSON.stringify(JSON.parse(text)); } catch { return text; }
+}
+
 /** The request as a command. */
 function curlOf({ url, method, headers, body }) {
   const lines = [`curl -i${method === "GET" ? "" : ` -X ${method}`} ${quoted(location.origin + url)}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body) lines.push(`-d ${quoted(body)}`);
+  if (body) lines.push(`-d ${quoted(compact(body))}`);
   return lines.join(" \\\n  ");
 }
 

@@ -33,8 +33,8 @@ pub const ABOUT_BODIES: &str =
 
 /// Groups of operations.
 pub(super) const TAGS: [(&str, &str); 5] = [
-    ("browsing", "What the player sees. Costs one read; an unchanged player can be answered without a body."),
     ("goals", "What the player plays for."),
+    ("browsing", "What the player sees. Costs one read; an unchanged player can be answered without a body."),
     ("rewards", "What the player gets, once."),
     ("administration", "For operators, with a permission of its own."),
     ("health", "For probes."),

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::Value;
+
 use super::{assert_refused, run, run_in};
 
 #[test]
@@ -16,6 +18,47 @@ fn the_description_is_printed_as_it_is_committed() {
         "error: --base-path: found \"game\"; allowed: a path such as /challenge, of letters, digits and - . _ ~, or / \
          for none\n",
     );
+}
+
+/// Bodies, replies and refusals that are shown as examples fit what is said about them.
+#[test]
+fn examples_fit_their_schemas() {
+    let description: Value = serde_json::from_str(&run(&["openapi"]).out).expect("JSON");
+    let check = |schema: &Value, example: &Value, place: &str| {
+        let mut whole = schema.clone();
+        whole["components"] = description["components"].clone();
+        let validator = jsonschema::validator_for(&whole).unwrap_or_else(|fault| panic!("{place}: {fault}"));
+        let faults: Vec<String> = validator.iter_errors(example).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{place}: {faults:#?} in {example}");
+    };
+    let mut checked = 0;
+    for (path, item) in description["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let place = format!("{method} {path}");
+            let body = &operation["requestBody"]["content"]["application/json"];
+            if body.is_object() {
+                check(&body["schema"], &body["example"], &place);
+                checked += 1;
+            }
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                let content = &response["content"]["application/json"];
+                let place = format!("{place} {status}");
+                for reason in content["examples"].as_object().into_iter().flatten().map(|(name, _)| name) {
+                    check(
+                        &content["schema"],
+                        &description["components"]["examples"][reason]["value"],
+                        &place,
+                    );
+                    checked += 1;
+                }
+                if content.get("example").is_some() {
+                    check(&content["schema"], &content["example"], &place);
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
 }
 
 #[test]
