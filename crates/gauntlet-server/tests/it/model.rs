@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::world::{Claim, Def, Event, Shown, Turn, Unclaimed, What, seconds, text};
+use crate::world::{Claim, Def, Event, Shown, Turn, Unclaimed, seconds, text};
 
 mod goal;
 

@@ -164,9 +164,18 @@ impl Rig {
     /// Changes the catalogue's file and has it read again.
     pub(crate) async fn change(&self, defs: &[Def]) -> Result<(), String> {
         *self.file.0.lock().unwrap() = catalogue_text(defs);
-        let reloaded = self.server().api().reload_catalogue().await;
-        let status = reloaded.map_err(|error| error.to_string())?;
-        if status.version == status.newest_version { Ok(()) } else { Err(format!("{status:?}")) }
+        let mut status = proto::CatalogueStatus::default();
+        // The keeper goes round by itself, too, and its word may be older than this: then the version
+        // comes into use with the next look.
+        for _ in 0..100 {
+            let reloaded = self.server().api().reload_catalogue().await;
+            status = reloaded.map_err(|error| error.to_string())?;
+            if status.version == status.newest_version {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Err(format!("it does not come into use: {status:?}"))
     }
 
     /// Lets somebody else be granted a reward, so that the breaker, which all histories of the rig
