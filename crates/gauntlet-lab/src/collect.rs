@@ -143,13 +143,14 @@ impl Collectors {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = world.stop.clone();
-        let mut middle = false;
+        let (mut middle, mut last) = (false, Duration::ZERO);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 _ended = stop.wait_for(|stop| *stop) => break,
             }
             let at = Duration::from_micros(world.since_origin(world.now()));
+            last = at;
             self.look(&world, at.as_secs_f64()).await;
             self.profiles.begin(at, length);
             if !middle && at >= length / 2 {
@@ -158,6 +159,12 @@ impl Collectors {
                     postgres.look("middle").await;
                 }
             }
+        }
+        // Once more for the end, but not for a moment: counters that move in steps would show heights
+        // that were not there.
+        let at = Duration::from_micros(world.since_origin(world.now()));
+        if at.saturating_sub(last) >= every / 2 {
+            self.look(&world, at.as_secs_f64()).await;
         }
         self
     }
@@ -181,8 +188,8 @@ impl Collectors {
         }
     }
 
-    /// Looks for the last time and tells everything. `events`: how many were acknowledged.
-    pub(crate) async fn finish(mut self, at: f64, events: u64) -> (Vec<Collected>, Vec<ProfileFound>) {
+    /// Tells everything. `events`: how many were acknowledged.
+    pub(crate) async fn finish(mut self, events: u64) -> (Vec<Collected>, Vec<ProfileFound>) {
         let mut all = Vec::new();
         let load = Collected {
             name: "load".to_owned(),
@@ -190,15 +197,12 @@ impl Collectors {
             ..Collected::default()
         };
         all.push(load);
-        for mut process in std::mem::take(&mut self.processes) {
-            process.look(at);
-            all.push(process.finish());
-        }
+        all.extend(std::mem::take(&mut self.processes).into_iter().map(process::Watched::finish));
         all.extend(std::mem::take(&mut self.cgroups).into_iter().map(cgroup::Group::finish));
         let (taken, found) = self.profiles.finish().await;
         all.push(taken);
         all.push(match self.metrics {
-            Some(metrics) => metrics.finish(at).await,
+            Some(metrics) => metrics.finish().await,
             None => absent("server metrics", "no operations port is given (--ops)"),
         });
         all.push(match self.postgres {

@@ -161,7 +161,7 @@ pub async fn run(
     let book = world.book.close();
     let (states, grants) = close(&plan, catalogue, &world, &book).await?;
     let acknowledged = states.events_acknowledged;
-    let (collected, profiles) = load.collectors.finish(load.seconds, acknowledged).await;
+    let (collected, profiles) = load.collectors.finish(acknowledged).await;
     let recorder = world.recorder();
     let found = Found {
         plan: &plan,

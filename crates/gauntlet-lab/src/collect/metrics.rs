@@ -92,8 +92,11 @@ impl Metrics {
         self.last_at = at;
     }
 
-    pub(super) async fn finish(mut self, at: f64) -> Collected {
-        self.look(at).await;
+    pub(super) async fn finish(mut self) -> Collected {
+        // With what ended after the load.
+        if let Some(values) = self.scrape().await {
+            self.last = values;
+        }
         let mut figures = Vec::new();
         for (name, value) in &self.last {
             // Gauges have no difference that means anything; buckets are for other tools.

@@ -22,7 +22,11 @@ impl PgStore {
     pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
         let name = quoted(name);
         let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        self.session("drop_database").await?.script(&statement).await?;
+        let mut session = self.session("drop_database").await?;
+        // It waits for a checkpoint, which takes longer than any statement of ours may.
+        session.script("SET statement_timeout = 0").await?;
+        session.script(&statement).await?;
+        session.script("RESET statement_timeout").await?;
         Ok(())
     }
 }
