@@ -30,10 +30,12 @@ pub fn show_under(player: &mut Player, catalogue: &Catalogue, now: Timestamp) ->
     follow(player, catalogue).map(|told| told.rows(now).collect()).unwrap_or_default()
 }
 
-/// What became of goals, by what it was and when, with their cycles and their progress. `None`: when
-/// somebody looks.
+/// What became of goals, by what it was and when. `None`: when somebody looks.
 #[derive(Debug, Default)]
-struct Told(BTreeMap<(JournalKind, Option<Timestamp>), Vec<(GoalNumber, CycleMark, i32)>>);
+struct Told(BTreeMap<(JournalKind, Option<Timestamp>), Vec<Touched>>);
+
+/// A goal, its cycle and its progress.
+type Touched = (GoalNumber, CycleMark, i32);
 
 impl Told {
     fn add(&mut self, kind: JournalKind, at: Option<Timestamp>, goal: &GoalState, cycle: CycleMark) {
