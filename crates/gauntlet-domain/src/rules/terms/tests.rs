@@ -226,9 +226,9 @@ fn a_restart_is_told_with_what_was_lost() {
         world.wait(600);
         // By an event, or by a call where events do not look.
         if active {
-            assert_eq!(world.kills(2.0, 0.0), crate::EventOutcome::Counted)
+            assert_eq!(world.kills(2.0, 0.0), crate::EventOutcome::Counted);
         } else {
-            drop(world.initialize())
+            drop(world.initialize());
         }
         world.written();
         world.initialize();
