@@ -103,7 +103,7 @@ fn run(seed: u64) -> Outcome {
 }
 
 async fn live(seed: u64) -> Outcome {
-    let world = Arc::new(World::new(Profile::of(seed), designer::catalogue(1)));
+    let world = Arc::new(World::new(Profile::of(seed), &designer::catalogue(1)));
     for at in 0..world.replicas.len() {
         world.start(at).await;
     }

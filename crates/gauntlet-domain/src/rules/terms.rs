@@ -30,12 +30,12 @@ pub fn show_under(player: &mut Player, catalogue: &Catalogue, now: Timestamp) ->
     follow(player, catalogue).map(|told| told.rows(now).collect()).unwrap_or_default()
 }
 
-/// Goals with their cycles and their progress.
-type Goals = Vec<(GoalNumber, CycleMark, i32)>;
-
 /// What became of goals, by what it was and when. `None`: when somebody looks.
 #[derive(Debug, Default)]
-struct Told(BTreeMap<(JournalKind, Option<Timestamp>), Goals>);
+struct Told(BTreeMap<(JournalKind, Option<Timestamp>), Vec<Touched>>);
+
+/// A goal, its cycle and its progress.
+type Touched = (GoalNumber, CycleMark, i32);
 
 impl Told {
     fn add(&mut self, kind: JournalKind, at: Option<Timestamp>, goal: &GoalState, cycle: CycleMark) {

@@ -99,7 +99,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(profile: Profile, text: String) -> Self {
+    pub(super) fn new(profile: Profile, text: &str) -> Self {
         let trace = Arc::new(Trace::new());
         let database = Arc::new(Database::new(&profile, trace.clone()));
         let platform = Arc::new(Platform::new(&profile, trace.clone(), database.clone()));
@@ -107,7 +107,7 @@ impl World {
         let replica = |number| Replica {
             clock: Arc::new(SimClock::new(skew(&network))),
             cut: Arc::default(),
-            file: Arc::new(File(Mutex::new(text.clone()))),
+            file: Arc::new(File(Mutex::new(text.to_owned()))),
             name: format!("r{number}"),
             running: Mutex::default(),
             starts: AtomicU64::new(0),

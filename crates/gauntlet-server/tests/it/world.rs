@@ -168,13 +168,13 @@ impl Def {
     /// When a cycle ends.
     pub(crate) fn end_of(&self, cycle: i64, begun: Option<i64>) -> Option<i64> {
         match (self.turn, begun) {
-            (Turn::Nightly, _) => self.midnight_after(cycle),
-            (Turn::Weekly(first), _) => self.midnight_after(first_day(cycle + 1, first) - 1),
+            (Turn::Nightly, _) => Some(self.midnight_after(cycle)),
+            (Turn::Weekly(first), _) => Some(self.midnight_after(first_day(cycle + 1, first) - 1)),
             (Turn::Monthly, _) => {
                 let (year, month) = ((cycle + 1).div_euclid(12), (cycle + 1).rem_euclid(12) + 1);
                 let (year, month) = (i32::try_from(year), u32::try_from(month));
                 let first = NaiveDate::from_ymd_opt(year.expect("a year"), month.expect("a month"), 1);
-                self.midnight_after(i64::from(first.expect("a date").num_days_from_ce()) - 1)
+                Some(self.midnight_after(i64::from(first.expect("a date").num_days_from_ce()) - 1))
             }
             (Turn::DailyAt(quarters), _) => Some(self.time_of(cycle + 1, quarters)),
             (Turn::WeeklyAt(first, quarters), _) => Some(self.time_of(first_day(cycle + 1, first), quarters)),
@@ -190,9 +190,9 @@ impl Def {
     }
 
     /// The first quarter of an hour that belongs to a later day.
-    pub(crate) fn midnight_after(&self, day: i64) -> Option<i64> {
+    fn midnight_after(&self, day: i64) -> i64 {
         // The same as the first quarter of the day after.
-        Some(self.time_of(day + 1, 0))
+        self.time_of(day + 1, 0)
     }
 
     /// When a clock on the wall first shows a time of a day, or a later one.
