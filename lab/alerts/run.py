@@ -47,8 +47,12 @@ class Watch:
             for name in now - self.now:
                 self.began[name] = time.time()
             for name in self.now - now:
-                self.ceased[name] = time.time()
+                self.ceased.setdefault(name, []).append(time.time())
             self.now = now
+
+    def cleared(self, name, healed):
+        """Seconds until an alert first ceased after it was healed; None: it has not."""
+        return next((at - healed for at in self.ceased.get(name, []) if at > healed), None)
 
     def until(self, seconds, condition):
         end = time.time() + seconds
@@ -100,7 +104,7 @@ def play(world, only):
     time.sleep(10)
     rows = {}
     for title, alerts, run in STEPS:
-        if only and only not in " ".join((title, *alerts)):
+        if not any(word in " ".join((title, *alerts)) for word in only.split(",")):
             continue
         # What still fires from before says nothing.
         watch.until(CLEAR, lambda: not watch.now & set(alerts))
@@ -119,13 +123,15 @@ def play(world, only):
               file=sys.stderr, flush=True)
         # Pages end soon; what ends slowly is looked at in the end.
         watch.until(20, lambda: not watch.now & set(alerts))
-    watch.until(CLEAR, lambda: not watch.now)
+    # An alert that something else has made fire again has cleared, too.
+    watch.until(CLEAR, lambda: all(name not in watch.now or watch.cleared(name, row[3]) for name, row in rows.items()))
     lines = ["| alert | what was broken | fired after | cleared after |", "|---|---|---|---|"]
     for name, (title, fired, broken, healed) in rows.items():
-        if name in watch.now:
+        cleared = watch.cleared(name, healed)
+        if cleared is not None:
+            cleared = f"{cleared:.0f} s"
+        elif name in watch.now:
             cleared = "**no**"
-        elif watch.ceased.get(name, 0) > healed:
-            cleared = f"{watch.ceased[name] - healed:.0f} s"
         else:
             cleared = "by itself" if fired != "**no**" else "-"
         lines.append(f"| {name} | {title} | {fired} | {cleared} |")
@@ -141,7 +147,7 @@ def main():
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("gauntlet", type=pathlib.Path)
     about.add_argument("--out", type=pathlib.Path, help="where the table is written to, beside standard output")
-    about.add_argument("--only", default="", help="only steps with this word in their title or alerts")
+    about.add_argument("--only", default="", help="only steps with one of these words in their title or alerts, with commas between them")
     about.add_argument("--keep", action="store_true", help="keep the folder with logs")
     asked = about.parse_args()
     # So that what was started is ended, too.

@@ -97,12 +97,14 @@ class World:
                 self.ports[f"{name}.{face}"] = free_port()
         self.url = f"postgres://postgres@127.0.0.1:{self.ports['pg']}/postgres?sslmode=disable"
 
-    def start(self, name, command, user=None, env=None, limit=None):
+    def start(self, name, command, user=None, env=None, limit=None, cores=None):
         def prepare():
             if user:
                 entry = pwd.getpwnam(user)
                 os.setgid(entry.pw_gid)
                 os.setuid(entry.pw_uid)
+            if cores:
+                os.sched_setaffinity(0, cores)
             if limit:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         log = open(self.folder / f"{name}.log", "ab")
@@ -170,7 +172,7 @@ class World:
         return process
 
     # Gauntlet
-    def serve(self, name, *more, limit=None):
+    def serve(self, name, *more, limit=None, cores=None):
         store = f"sqlite:{self.folder / 's.db'}" if name == "s" else self.url
         command = [self.gauntlet, "serve", "--store", store, "--auth", "mock", "--player-rate", "0",
                    "--catalogue", self.folder / f"{name}.json", "--catalogue-watch", "500ms",
@@ -178,7 +180,7 @@ class World:
                    "--webhook-url", f"http://127.0.0.1:{self.ports['platform']}/grants", "--reward-deadline", "2s"]
         for face in ("http", "grpc", "events", "ops"):
             command += [f"--{face}", f"127.0.0.1:{self.ports[f'{name}.{face}']}"]
-        self.start(name, command + list(more), limit=limit)
+        self.start(name, command + list(more), limit=limit, cores=cores)
         wait(f"replica {name}", 60, lambda: get(self.ports[f"{name}.ops"], "/readyz"))
 
     # Prometheus
