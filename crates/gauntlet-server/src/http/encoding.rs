@@ -67,11 +67,13 @@ impl Encoding {
         let weight = |encoding: Self| {
             wishes.iter().find(|(name, _)| encoding.is_named(name)).map(|(_, weight)| *weight)
         };
+        // Who takes anything has named nothing that it can read, and everybody reads gzip.
         let rest = wishes.iter().find(|(name, _)| *name == "*").map(|(_, weight)| *weight);
+        let rest = |encoding| rest.filter(|_| encoding == Self::Gzip);
         let plain = weight(Self::Identity).unwrap_or(0);
         COMPRESSED
             .into_iter()
-            .map(|encoding| (encoding, weight(encoding).or(rest).unwrap_or(0)))
+            .map(|encoding| (encoding, weight(encoding).or_else(|| rest(encoding)).unwrap_or(0)))
             .filter(|(_, weight)| *weight > 0 && *weight >= plain)
             // The first of equals: `max_by_key` would answer the last.
             .reduce(|best, next| if next.1 > best.1 { next } else { best })
@@ -195,7 +197,10 @@ mod tests {
             ("BR;q=1.0, gzip;q=0.9", Brotli),
             ("gzip;q=0.8, zstd;q=0.8, br;q=0.801", Brotli),
             ("x-gzip", Gzip),
-            ("*", Zstd),
+            ("*", Gzip),
+            ("*, br;q=0.5", Gzip),
+            ("*;q=0.5, br", Brotli),
+            ("*, gzip;q=0", Identity),
             ("*;q=0.5, zstd;q=0", Gzip),
             ("", Identity),
             ("identity", Identity),

@@ -28,8 +28,8 @@ an empty body is an empty message. The content type of a request is not looked a
 - Where waiting helps, errors have `Retry-After`. Everything but a random draw may be repeated at will.";
 
 /// About request bodies, where a reader has one before the eyes.
-pub const ABOUT_BODIES: &str =
-    "Fields may be spelled in lowerCamelCase or snake_case; unknown ones are skipped.";
+pub const ABOUT_BODIES: &str = "Fields may be spelled in lowerCamelCase or snake_case, once; unknown ones are skipped. Ids of the path \
+     need not be here, and must not be others.";
 
 /// Groups of operations.
 pub(super) const TAGS: [(&str, &str); 5] = [
