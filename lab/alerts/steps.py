@@ -253,8 +253,8 @@ count = 2000
 prepare = "none"
 [[arrivals]]
 name = "events"
-rate = 1200
-in_flight = 300
+rate = 3000
+in_flight = 800
 mix = [{ share = 1, steps = [{ call = "stat", stats = ["enemy_kills"] }] }]
 ''')
     command = [world.gauntlet, "load", "run", scenario, "--target", f"http://127.0.0.1:{world.ports['s.http']}/challenge",
