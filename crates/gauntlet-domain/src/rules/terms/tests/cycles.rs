@@ -238,7 +238,8 @@ fn the_terms_of_the_day_before_are_forgotten_with_the_late_window() {
     world.now = at(AFTER);
     world.initialize();
     world.written();
-    assert_eq!(world.player.held_terms().len(), 1);
+    // Of the day before, and of the one before that, of which nothing is known.
+    assert_eq!(world.player.held_terms().len(), 2);
     world.wait(3_600);
     world.kills(0.0, 1.0);
     world.written();
