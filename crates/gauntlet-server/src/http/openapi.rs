@@ -2,7 +2,7 @@
 //!
 //! Nothing of it is written twice: messages, fields and what they mean come from the proto files
 //! (their comments are in the descriptors), methods, paths and permissions from the list that the
-//! router is made of, codes from the list of reasons. [`words`] adds what a proto file cannot say, such as the
+//! router is made of, codes from the list of reasons. `words` adds what a proto file cannot say, such as the
 //! words of a field, and `examples.json` what the server answers: a test plays it anew.
 
 use std::collections::BTreeMap;
