@@ -1,13 +1,15 @@
 //! The description of the API for programs, `openapi.json`, and for people: a page that shows it and
 //! sends requests. The page is ours and stands in the binary: it loads nothing from elsewhere.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::{
     body::Bytes,
     http::{
         HeaderName, HeaderValue,
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     },
-    response::Redirect,
+    response::{IntoResponse, Redirect},
     routing::{MethodRouter, get},
 };
 
@@ -41,10 +43,12 @@ pub(super) fn routes(base_path: &str, auth: &SignIn) -> [(&'static str, MethodRo
         SignIn::Mock => SignInWay::Mock,
         SignIn::Jwt(_) => SignInWay::Token,
     };
-    let description = Bytes::from(describe(base_path, &[way]).to_string());
+    // Put together when somebody asks for the first time: most processes are never asked.
+    let base = base_path.to_owned();
+    let description = Arc::new(LazyLock::new(move || Bytes::from(describe(&base, &[way]).to_string())));
     let page = format!("{base_path}{PAGE}");
     [
-        (DESCRIPTION, file("application/json", description)),
+        (DESCRIPTION, get(async move || served("application/json", Bytes::clone(&description)))),
         (PAGE_WITHOUT_SLASH, get(async move || Redirect::permanent(&page))),
         (PAGE, file("text/html; charset=utf-8", text(include_str!("../../assets/apidocs/index.html")))),
         (SCRIPT, file("text/javascript; charset=utf-8", text(include_str!("../../assets/apidocs/page.js")))),
@@ -57,11 +61,13 @@ const fn text(text: &'static str) -> Bytes {
 }
 
 fn file(kind: &'static str, bytes: Bytes) -> MethodRouter<ApiState> {
-    get(async move || {
-        let headers: [(HeaderName, HeaderValue); 2] = [
-            (CONTENT_TYPE, HeaderValue::from_static(kind)),
-            (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        ];
-        (headers, bytes)
-    })
+    get(async move || served(kind, bytes))
+}
+
+fn served(kind: &'static str, bytes: Bytes) -> impl IntoResponse {
+    let headers: [(HeaderName, HeaderValue); 2] = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    ];
+    (headers, bytes)
 }

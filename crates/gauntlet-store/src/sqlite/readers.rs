@@ -1,7 +1,7 @@
 //! Reading connections, and the snapshots that they keep.
 //!
-//! To begin and end a reading transaction takes SQLite three system calls for its locks, half of
-//! what reading a player costs. While nothing is written, every transaction would see the same. So
+//! To begin and end a reading transaction takes SQLite system calls for its locks, half of what
+//! reading a player cost. While nothing is written, every transaction would see the same. So
 //! a reader that finds no commit since its last reading begins a transaction and leaves it open; the
 //! next commit ends it, at the latest when the reader is used again. The log cannot begin anew under
 //! an open transaction, so whoever moves it calls for [`Readers::rest`] first.
