@@ -1,6 +1,9 @@
 //! The rows of an archive: what the columns hold, in types that both databases have.
 
+use gauntlet_domain::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::rows::GrantRow;
 
 /// A table, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,6 +212,31 @@ pub struct GrantLine {
     pub created_at: i64,
     pub updated_at: i64,
     pub reason: String,
+}
+
+impl From<GrantRow> for GrantLine {
+    fn from(row: GrantRow) -> Self {
+        Self {
+            player: row.player,
+            namespace: row.namespace,
+            goal: row.goal,
+            cycle: row.cycle,
+            epoch: row.epoch,
+            challenge_id: row.challenge_id,
+            goal_id: row.goal_id,
+            reward_kind: row.reward_kind,
+            reward_id: row.reward_id,
+            reward_quantity: row.reward_quantity.into(),
+            state: row.state,
+            attempt: row.attempt,
+            lease_owner: row.lease_owner,
+            lease_until: row.lease_until.map(Timestamp::millis),
+            claimed_at: row.claimed_at.millis(),
+            created_at: row.created_at.millis(),
+            updated_at: row.updated_at.millis(),
+            reason: row.reason,
+        }
+    }
 }
 
 /// A row of `journal`.

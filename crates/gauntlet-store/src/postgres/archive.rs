@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio_postgres::{Row as SqlRow, types::ToSql};
 
-use super::{PgStore, load::get, session::Session, types::PgTime};
+use super::{PgStore, grants::grant_row, load::get, session::Session, types::PgTime};
 use crate::{
     archive::{
         BEFORE_ALL, CatalogueVersion, DuePlayer, GoalId, GrantLine, JournalLine, PAGE, PlayerDocument,
@@ -160,7 +160,7 @@ fn read(table: Table, row: &SqlRow, session: &Session) -> Result<Row, Error> {
         }),
         Table::Receipts => Row::Receipts(page()?),
         Table::OlderReceipts => Row::OlderReceipts(page()?),
-        Table::Grants => Row::Grant(grant(row, session)?),
+        Table::Grants => Row::Grant(grant_row(row, session)?.into()),
         Table::Journal => Row::Journal(journal(row, session)?),
         Table::Due => {
             Row::Due(DuePlayer { player: text(0)?, namespace: text(1)?, due_at: millis(row, 2, session)? })
@@ -184,30 +184,6 @@ fn journal(row: &SqlRow, session: &Session) -> Result<JournalLine, Error> {
             .into_iter()
             .map(i64::from)
             .collect(),
-    })
-}
-
-fn grant(row: &SqlRow, session: &Session) -> Result<GrantLine, Error> {
-    let text = |column| get::<String>(row, column, session);
-    Ok(GrantLine {
-        player: text(0)?,
-        namespace: text(1)?,
-        goal: get::<i32>(row, 2, session)?.into(),
-        cycle: get(row, 3, session)?,
-        epoch: get(row, 4, session)?,
-        challenge_id: text(5)?,
-        goal_id: text(6)?,
-        reward_kind: text(7)?,
-        reward_id: text(8)?,
-        reward_quantity: get::<i32>(row, 9, session)?.into(),
-        state: text(10)?,
-        attempt: get(row, 11, session)?,
-        lease_owner: get(row, 12, session)?,
-        lease_until: millis_or_null(row, 13, session)?,
-        claimed_at: millis(row, 14, session)?,
-        created_at: millis(row, 15, session)?,
-        updated_at: millis(row, 16, session)?,
-        reason: text(17)?,
     })
 }
 

@@ -105,7 +105,7 @@ pub(super) async fn pending(session: &mut Session) -> Result<(u64, Option<Timest
     Ok((u64::try_from(count).unwrap_or(0), oldest.map(|time| time.0)))
 }
 
-fn grant_row(row: &Row, session: &Session) -> Result<GrantRow, Error> {
+pub(super) fn grant_row(row: &Row, session: &Session) -> Result<GrantRow, Error> {
     let text = |column| get::<String>(row, column, session);
     let time = |column| Ok::<_, Error>(get::<PgTime>(row, column, session)?.0);
     Ok(GrantRow {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row as SqlRow, types::FromSql};
 
 use super::{
     connection::{self, commit_failure, failure},
+    grants::grant_row,
     lock,
 };
 use crate::{
@@ -156,7 +157,7 @@ fn read(table: Table, row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         }),
         Table::Receipts => Row::Receipts(page()?),
         Table::OlderReceipts => Row::OlderReceipts(page()?),
-        Table::Grants => Row::Grant(grant(row)?),
+        Table::Grants => Row::Grant(grant_row(row)?.into()),
         Table::Journal => Row::Journal(JournalLine {
             player: get(row, 0)?,
             namespace: get(row, 1)?,
@@ -171,29 +172,6 @@ fn read(table: Table, row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         Table::Due => {
             Row::Due(DuePlayer { player: get(row, 0)?, namespace: get(row, 1)?, due_at: get(row, 2)? })
         }
-    })
-}
-
-fn grant(row: &SqlRow<'_>) -> rusqlite::Result<GrantLine> {
-    Ok(GrantLine {
-        player: row.get(0)?,
-        namespace: row.get(1)?,
-        goal: row.get(2)?,
-        cycle: row.get(3)?,
-        epoch: row.get(4)?,
-        challenge_id: row.get(5)?,
-        goal_id: row.get(6)?,
-        reward_kind: row.get(7)?,
-        reward_id: row.get(8)?,
-        reward_quantity: row.get(9)?,
-        state: row.get(10)?,
-        attempt: row.get(11)?,
-        lease_owner: row.get(12)?,
-        lease_until: row.get(13)?,
-        claimed_at: row.get(14)?,
-        created_at: row.get(15)?,
-        updated_at: row.get(16)?,
-        reason: row.get(17)?,
     })
 }
 

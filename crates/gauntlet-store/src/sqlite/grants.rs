@@ -111,7 +111,7 @@ pub(super) fn pending(connection: &Connection) -> Result<(u64, Option<Timestamp>
     Ok((u64::try_from(count).unwrap_or(0), oldest.map(Timestamp::from_millis)))
 }
 
-fn grant_row(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
+pub(super) fn grant_row(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     let time = |column| row.get(column).map(Timestamp::from_millis);
     Ok(GrantRow {
         player: row.get(0)?,
