@@ -66,6 +66,11 @@ impl Api {
         Self { keeper, ..self }
     }
 
+    /// Tells the metrics what the breaker of the reward platform lets through now.
+    pub(crate) fn tell_breaker(&self) {
+        self.rewards.tell_breaker();
+    }
+
     /// The game's namespace.
     pub(crate) fn namespace(&self) -> &str {
         self.core.namespace()

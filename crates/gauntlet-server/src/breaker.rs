@@ -125,11 +125,13 @@ impl Breaker {
         self.failed(now, None);
     }
 
-    pub(crate) const fn state(&self) -> BreakerState {
+    /// What it lets through at a time. One whose pause is over waits for a call to probe with, so it is
+    /// not open any more.
+    pub(crate) fn state(&self, now: Timestamp) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::Probing { .. } => BreakerState::Probing,
+            State::Open { since, wait, .. } if left(since, wait, now).is_some() => BreakerState::Open,
+            State::Open { .. } | State::Probing { .. } => BreakerState::Probing,
         }
     }
 }
@@ -169,6 +171,8 @@ mod tests {
         }
         assert_eq!(breaker.allow(at(400)), Err(Duration::from_millis(600)));
         assert_eq!((breaker.room(at(999)), breaker.room(at(1_000))), (0, 1));
+        assert_eq!(breaker.state(at(999)), BreakerState::Open);
+        assert_eq!(breaker.state(at(1_000)), BreakerState::Probing, "nobody has asked yet");
         assert_eq!(breaker.allow(at(1_000)), Ok(()));
         assert!(breaker.allow(at(1_000)).is_err(), "one probe at a time");
         breaker.failed(at(1_000), None);
@@ -191,7 +195,7 @@ mod tests {
         assert_eq!(breaker.allow(at(1_000)), Err(POLICY.first_pause * 2), "a probe that failed like any");
         breaker.succeeded();
         breaker.failed(at(1_000), None);
-        assert_eq!(breaker.state(), BreakerState::Closed, "one in doubt does not");
+        assert_eq!(breaker.state(at(1_000)), BreakerState::Closed, "one in doubt does not");
     }
 
     #[test]
@@ -203,7 +207,7 @@ mod tests {
             }
             breaker.succeeded();
         }
-        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert_eq!(breaker.state(at(0)), BreakerState::Closed);
     }
 
     proptest! {
@@ -223,12 +227,15 @@ mod tests {
                     2 => breaker.is_down(at(now)),
                     _ => {
                         let room = breaker.room(at(now));
+                        if breaker.state(at(now)) == BreakerState::Open {
+                            prop_assert_eq!(room, 0);
+                        }
                         let allowed = breaker.allow(at(now));
                         prop_assert_eq!(room > 0, allowed.is_ok());
                         if let Err(wait) = allowed {
                             prop_assert!(!wait.is_zero() && wait <= Duration::from_secs(300));
                         }
-                        if breaker.state() == BreakerState::Probing {
+                        if breaker.state(at(now)) == BreakerState::Probing {
                             prop_assert_eq!(breaker.room(at(now)), 0);
                         }
                     }

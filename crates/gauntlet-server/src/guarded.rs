@@ -59,7 +59,7 @@ impl GuardedStore {
     /// What the breakers let through now, by their names in metrics.
     pub(crate) fn breakers(&self) -> [(&'static str, BreakerState); 2] {
         [("database-reads", &self.reads), ("database-writes", &self.writes)]
-            .map(|(name, guard)| (name, guard.breaker().state()))
+            .map(|(name, guard)| (name, guard.breaker().state(guard.now())))
     }
 }
 
@@ -109,7 +109,7 @@ impl Guard {
         if breaker.allow(now).is_err() {
             return Err(Error::Unavailable { operation, source: LeftAlone.into() });
         }
-        Ok(Turn { guard: self, open: breaker.state() == BreakerState::Probing })
+        Ok(Turn { guard: self, open: breaker.state(now) == BreakerState::Probing })
     }
 }
 

@@ -245,12 +245,12 @@ impl Rewards {
         let answer = answer.unwrap_or_else(|_| GrantAnswer::Ambiguous("no answer in time".into()));
         self.core.metrics().grant(self.adapter.name(), answer.as_str(), grant.attempt, started.elapsed());
         self.governor.answered(&answer, self.core.now());
-        self.tell_breaker();
         answer
     }
 
-    fn tell_breaker(&self) {
-        self.core.metrics().breaker(self.adapter.name(), self.governor.breaker());
+    /// Tells the metrics what the breaker lets through now: it changes by itself when its pause is over.
+    pub(crate) fn tell_breaker(&self) {
+        self.core.metrics().breaker(self.adapter.name(), self.governor.breaker(self.core.now()));
     }
 
     /// Records how a grant ended, in the document and in the grant's row at once.

@@ -387,6 +387,7 @@ impl FaceState {
     /// All figures, those that are only read when somebody asks included.
     pub(crate) fn render_metrics(&self) -> String {
         self.core.tell_breakers();
+        self.api.tell_breaker();
         let (calls, events) = self.shards.waiting();
         let store = self.core.store();
         let sample = Sample { calls, events, pool: store.pool_status(), store: store.figures() };

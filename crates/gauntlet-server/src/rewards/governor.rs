@@ -75,7 +75,7 @@ impl Governor {
         }
     }
 
-    pub(super) fn breaker(&self) -> BreakerState {
-        self.state().0.state()
+    pub(super) fn breaker(&self, now: Timestamp) -> BreakerState {
+        self.state().0.state(now)
     }
 }

@@ -269,3 +269,26 @@ async fn a_client_that_hangs_up_does_not_stop_its_grant() {
     rig.rewards.tasks.finished().await;
     assert_eq!((rig.calls(), rig.grant_state().await.0), (1, GrantState::Granted));
 }
+
+#[tokio::test]
+async fn a_breaker_whose_pause_is_over_is_not_shown_as_open() {
+    let down = GrantAnswer::Ambiguous("no answer".into());
+    let rig = Rig::new(KEYED, &vec![down; 5], Duration::ZERO).await;
+    let shown = || {
+        rig.rewards.tell_breaker();
+        let page = rig.core.metrics().render(crate::metrics::Sample::default());
+        let line = page.lines().find(|line| line.starts_with("gauntlet_breaker_state{")).unwrap();
+        line.to_owned()
+    };
+    assert_eq!(shown(), r#"gauntlet_breaker_state{dependency="scripted"} 0"#);
+    assert_eq!(rig.claim().await, Err(Reason::RewardPending));
+    for _ in 1..5 {
+        rig.recover().await;
+    }
+    assert_eq!(shown(), r#"gauntlet_breaker_state{dependency="scripted"} 2"#);
+    rig.clock.set(rig.clock.now().plus_millis(1_000));
+    assert_eq!(shown(), r#"gauntlet_breaker_state{dependency="scripted"} 1"#, "nobody has asked again");
+    rig.recover().await;
+    assert_eq!(shown(), r#"gauntlet_breaker_state{dependency="scripted"} 0"#);
+    assert_eq!(rig.grant_state().await.0, GrantState::Granted);
+}

@@ -104,7 +104,6 @@ impl Rewards {
         let found = tokio::time::timeout(self.core.grant_deadline(), self.adapter.search(&call)).await;
         let found = found.unwrap_or_else(|_| Search::Unanswered("no answer in time".into()));
         self.governor.searched(&found, self.core.now());
-        self.tell_breaker();
         found
     }
 
