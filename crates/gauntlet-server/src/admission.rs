@@ -14,6 +14,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
+    http::{HeaderMap, HeaderName},
     response::Response,
 };
 use hyper::body::{Frame, SizeHint};
@@ -372,10 +373,12 @@ impl HttpBody for HeldBody {
     }
 }
 
-/// How long the caller waits, as the header `grpc-timeout` says it: up to 8 digits and a unit.
-/// HTTP callers may send it too.
-pub(crate) fn asked_time(headers: &axum::http::HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+/// How long a caller waits at most; HTTP callers may send it too.
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// How long the caller waits, as [`GRPC_TIMEOUT`] says it: up to 8 digits and a unit.
+pub(crate) fn asked_time(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;

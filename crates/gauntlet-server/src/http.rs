@@ -20,7 +20,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    admission::gate::Gate,
+    admission::{GRPC_TIMEOUT, gate::Gate},
     error::{ApiError, Reason},
     grpc::{is_grpc, unimplemented},
     observe::REQUEST_ID,
@@ -140,7 +140,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, REQUEST_ID])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, REQUEST_ID, GRPC_TIMEOUT])
         .expose_headers([ETAG, RETRY_AFTER, REQUEST_ID, CATALOGUE_VERSION])
         .max_age(Duration::from_secs(600))
 }

@@ -6,15 +6,16 @@ use std::sync::{Arc, LazyLock};
 use axum::{
     body::Bytes,
     http::{
-        HeaderName, HeaderValue,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+        HeaderMap, HeaderName, HeaderValue,
+        header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY},
     },
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, Redirect, Response},
     routing::{MethodRouter, get},
 };
 
 use super::{
     ApiState,
+    encoding::{Encoding, WORTH_COMPRESSING},
     openapi::{SignInWay, describe},
 };
 use crate::auth::SignIn;
@@ -48,7 +49,10 @@ pub(super) fn routes(base_path: &str, auth: &SignIn) -> [(&'static str, MethodRo
     let description = Arc::new(LazyLock::new(move || Bytes::from(describe(&base, &[way]).to_string())));
     let page = format!("{base_path}{PAGE}");
     [
-        (DESCRIPTION, get(async move || served("application/json", Bytes::clone(&description)))),
+        (
+            DESCRIPTION,
+            get(async move |headers: HeaderMap| served(&headers, "application/json", &description)),
+        ),
         (PAGE_WITHOUT_SLASH, get(async move || Redirect::permanent(&page))),
         (PAGE, file("text/html; charset=utf-8", text(include_str!("../../assets/apidocs/index.html")))),
         (SCRIPT, file("text/javascript; charset=utf-8", text(include_str!("../../assets/apidocs/page.js")))),
@@ -61,13 +65,19 @@ const fn text(text: &'static str) -> Bytes {
 }
 
 fn file(kind: &'static str, bytes: Bytes) -> MethodRouter<ApiState> {
-    get(async move || served(kind, bytes))
+    get(async move |headers: HeaderMap| served(&headers, kind, &bytes))
 }
 
-fn served(kind: &'static str, bytes: Bytes) -> impl IntoResponse {
-    let headers: [(HeaderName, HeaderValue); 2] = [
+fn served(wishes: &HeaderMap, kind: &'static str, bytes: &Bytes) -> Response {
+    let headers: [(HeaderName, HeaderValue); 3] = [
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (VARY, ACCEPT_ENCODING.into()),
     ];
-    (headers, bytes)
+    let encoding =
+        if bytes.len() > WORTH_COMPRESSING { Encoding::negotiate(wishes) } else { Encoding::Identity };
+    match (encoding.header(), encoding.compress(bytes)) {
+        (Some(name), Some(compressed)) => (headers, [(CONTENT_ENCODING, name)], compressed).into_response(),
+        _ => (headers, Bytes::clone(bytes)).into_response(),
+    }
 }

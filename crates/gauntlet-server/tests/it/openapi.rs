@@ -2,7 +2,7 @@
 
 mod examples;
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fs, io::Read as _, path::PathBuf, sync::Arc};
 
 use axum::http::Method;
 use gauntlet_domain::Timestamp;
@@ -191,6 +191,17 @@ async fn the_page_loads_nothing_from_elsewhere_and_may_run_its_own_script_only()
             assert!(!text.contains("innerHTML"), "{path}");
         }
     }
+    let url = format!("{}/openapi.json", base(&server));
+    let plain = http(&Method::GET, &url, &Vec::new(), "").await;
+    let small = http(&Method::GET, &url, &vec![("accept-encoding", "gzip".to_owned())], "").await;
+    assert_eq!(
+        (small.headers["content-encoding"].as_bytes(), small.headers["vary"].as_bytes()),
+        (&b"gzip"[..], &b"accept-encoding"[..])
+    );
+    assert!(!plain.headers.contains_key("content-encoding") && small.body.len() * 4 < plain.body.len());
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&small.body[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
     let moved = http(&Method::GET, &format!("{}/apidocs", base(&server)), &Vec::new(), "").await;
     assert_eq!((moved.status, moved.headers["location"].to_str().unwrap()), (308, "/challenge/apidocs/"));
     // Replies may still run nothing at all.

@@ -7,9 +7,12 @@ use super::{
     contract::{Contract, Field, Method as Rpc},
     refusals, schemas, words,
 };
-use crate::http::{
-    observe,
-    routes::{Shows, Who},
+use crate::{
+    admission::GRPC_TIMEOUT,
+    http::{
+        observe,
+        routes::{Shows, Who},
+    },
 };
 
 /// The operation as an object of OpenAPI.
@@ -33,7 +36,7 @@ pub(super) fn describe(
     let fields = contract.message(&rpc.request).map(|message| message.fields.as_slice()).unwrap_or_default();
     let mut parameters = parameters(operation, fields, &example);
     if class.is_some() {
-        parameters.push(json!({ "in": "header", "name": "grpc-timeout", "required": false,
+        parameters.push(json!({ "in": "header", "name": GRPC_TIMEOUT.as_str(), "required": false,
             "description": "How long the caller waits at most: a number of up to 8 digits and one of H, M, S, m, u, n \
                             (hours to nanoseconds). Anything else is skipped.",
             "schema": { "type": "string" }, "example": "5S" }));

@@ -142,12 +142,13 @@ async fn pages_of_named_origins_may_call_and_no_others() {
     let mut preflight = vec![
         ("origin", "https://play.example".to_owned()),
         ("access-control-request-method", "GET".to_owned()),
-        ("access-control-request-headers", "authorization".to_owned()),
+        ("access-control-request-headers", "authorization, grpc-timeout".to_owned()),
     ];
     let allowed = http(&Method::OPTIONS, &url, &preflight, "").await;
     assert_eq!(allowed.status, 200);
     assert_eq!(allowed.headers["access-control-allow-origin"], "https://play.example");
-    assert!(allowed.headers["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    let headers = allowed.headers["access-control-allow-headers"].to_str().unwrap();
+    assert!(headers.contains("authorization") && headers.contains("grpc-timeout"), "{headers}");
     // A refusal can be read by the page, too.
     let refused = http(&Method::GET, &url, &vec![preflight[0].clone()], "").await;
     assert_eq!((refused.status, refused.headers.contains_key("access-control-allow-origin")), (401, true));
