@@ -24,14 +24,14 @@ use std::{collections::BTreeMap, fmt};
 
 pub(crate) use environment::{Environment, percent_encode};
 pub(crate) use file::File;
-pub(crate) use flags::{Flags, ForMigrate, ForPlayer, ForSend, ForServe};
+pub(crate) use flags::{Flags, ForArchive, ForMigrate, ForPlayer, ForSend, ForServe};
 pub(crate) use guard::{Refused, Sign, one_process, profiles, sign_in};
 pub(crate) use rewards::Platform;
 use setting::{CONFIG_ENV, Legacy};
 pub(crate) use setting::{Reader, Setting};
 pub(crate) use typed::{
-    ClientTls, LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings, StoreSettings,
-    TraceSettings,
+    ArchiveSettings, ClientTls, LogSettings, MigrateSettings, PlayerSettings, SendSettings, ServeSettings,
+    StoreSettings, TraceSettings,
 };
 pub(crate) use values::{LogFormat, Roles, StoreChoice, Wrong, base_path, instant};
 

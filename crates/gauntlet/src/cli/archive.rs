@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::settings::{Flags, ForMigrate};
+use crate::settings::{Flags, ForArchive};
 
 /// `gauntlet export`.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ From SQLite to PostgreSQL:
 pub(crate) struct ExportArgs {
     /// Settings.
     #[command(flatten)]
-    pub(crate) flags: Flags<ForMigrate>,
+    pub(crate) flags: Flags<ForArchive>,
     /// Where to write it [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -43,7 +43,7 @@ Examples:
 pub(crate) struct ImportArgs {
     /// Settings.
     #[command(flatten)]
-    pub(crate) flags: Flags<ForMigrate>,
+    pub(crate) flags: Flags<ForArchive>,
     /// The file; `-` for standard input.
     pub(crate) file: PathBuf,
 }
@@ -63,7 +63,7 @@ Examples:
 pub(crate) struct AuditArgs {
     /// Settings.
     #[command(flatten)]
-    pub(crate) flags: Flags<ForMigrate>,
+    pub(crate) flags: Flags<ForArchive>,
     /// Write the result as metrics, for the textfile collector of `node_exporter`.
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,

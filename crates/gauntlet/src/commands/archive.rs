@@ -14,22 +14,25 @@ use gauntlet_store::{
 };
 use serde_json::json;
 
-use super::{Context, small_runtime};
+use super::{
+    Context, small_runtime,
+    store::{advised, patiently},
+};
 use crate::{
     cli::{AuditArgs, ExportArgs, ImportArgs},
     logging,
     output::{Failure, RowsProgress},
-    settings::{MigrateSettings, StoreChoice, StoreSettings},
+    settings::{ArchiveSettings, StoreChoice},
 };
 
 /// Writes everything that a store keeps into a file.
 pub(super) fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
-    let settings = MigrateSettings::read(&context.layers(args.flags.values)?)?;
+    let settings = ArchiveSettings::read(&context.layers(args.flags.values)?)?;
     logging::start(&settings.log, context.output)?;
-    let store = settings.store.choice.masked();
+    let store = settings.choice.masked();
     let failed = |error: ArchiveError| Failure::caused(format_args!("cannot export {store}"), &error);
     let summary = small_runtime()?.block_on(async {
-        let mut source = source(&settings.store).await.map_err(|error| failed(error.into()))?;
+        let mut source = source(&settings).await.map_err(|error| away(&settings, error, failed))?;
         warn_of_use(context, &mut *source).await.map_err(failed)?;
         let mut progress = RowsProgress::new(context.output, "rows written");
         let mut tell = |done, of| progress.show(done, Some(of));
@@ -63,9 +66,9 @@ async fn write_file(
 
 /// Fills an empty store from a file, and reads it back.
 pub(super) fn import(context: &Context, args: ImportArgs) -> Result<(), Failure> {
-    let settings = MigrateSettings::read(&context.layers(args.flags.values)?)?;
+    let settings = ArchiveSettings::read(&context.layers(args.flags.values)?)?;
     logging::start(&settings.log, context.output)?;
-    let store = settings.store.choice.masked();
+    let store = settings.choice.masked();
     let failed = |error: ArchiveError| {
         let failure = Failure::caused(format_args!("cannot import into {store}"), &error);
         match error {
@@ -77,7 +80,7 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Result<(), Failure>
         }
     };
     let summary = small_runtime()?.block_on(async {
-        let target = target(&settings.store).await.map_err(|error| failed(error.into()))?;
+        let target = target(&settings).await.map_err(|error| away(&settings, error, failed))?;
         let mut progress = RowsProgress::new(context.output, "rows read");
         let mut tell = |done| progress.show(done, None);
         let done = if args.file.as_os_str() == "-" {
@@ -90,7 +93,7 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Result<(), Failure>
         };
         progress.end();
         let summary = done.map_err(failed)?;
-        let back = read_back(context, &settings.store).await;
+        let back = read_back(context, &settings).await;
         let back =
             back.map_err(|error| Failure::caused(format_args!("{store} cannot be read back"), &error))?;
         if back == summary {
@@ -105,7 +108,7 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Result<(), Failure>
     context.output.data(&(told(&format!("{store} filled and read back"), &summary) + "\n"))
 }
 
-async fn read_back(context: &Context, settings: &StoreSettings) -> Result<Summary, ArchiveError> {
+async fn read_back(context: &Context, settings: &ArchiveSettings) -> Result<Summary, ArchiveError> {
     let mut source = source(settings).await?;
     let mut progress = RowsProgress::new(context.output, "rows read back");
     let mut tell = |done, of| progress.show(done, Some(of));
@@ -116,12 +119,14 @@ async fn read_back(context: &Context, settings: &StoreSettings) -> Result<Summar
 
 /// Compares documents with grants; a failure when they differ.
 pub(super) fn audit(context: &Context, args: AuditArgs) -> Result<(), Failure> {
-    let settings = MigrateSettings::read(&context.layers(args.flags.values)?)?;
+    let settings = ArchiveSettings::read(&context.layers(args.flags.values)?)?;
     logging::start(&settings.log, context.output)?;
-    let store = settings.store.choice.masked();
+    let store = settings.choice.masked();
     let failed = |error: &Error| Failure::caused(format_args!("cannot read {store}"), error);
     let report = small_runtime()?.block_on(async {
-        let mut source = source(&settings.store).await.map_err(|error| failed(&error))?;
+        let source = source(&settings).await;
+        let mut source =
+            source.map_err(|error| advised(failed(&error), &settings.choice, error.is_transient()))?;
         let found = source.schema().await.map_err(|error| failed(&error))?;
         if found != archive::schema() {
             let error = ArchiveError::Schema { found, wanted: archive::schema() };
@@ -193,8 +198,15 @@ async fn warn_of_use(context: &Context, source: &mut dyn Source) -> Result<(), A
     Ok(())
 }
 
+/// A store that could not be opened.
+fn away(settings: &ArchiveSettings, error: Error, failed: impl Fn(ArchiveError) -> Failure) -> Failure {
+    let transient = error.is_transient();
+    advised(failed(error.into()), &settings.choice, transient)
+}
+
 /// The store to read, which has to be there.
-async fn source(settings: &StoreSettings) -> Result<Box<dyn Source>, Error> {
+async fn source(settings: &ArchiveSettings) -> Result<Box<dyn Source>, Error> {
+    let open = async |url: &str| PgStore::connect(&one_connection(url))?.source().await;
     Ok(match &settings.choice {
         StoreChoice::Sqlite(path) => {
             if let Err(error) = fs::metadata(path) {
@@ -202,18 +214,23 @@ async fn source(settings: &StoreSettings) -> Result<Box<dyn Source>, Error> {
             }
             Box::new(SqliteSource::open(path)?)
         }
-        StoreChoice::Postgres(url) => Box::new(PgStore::connect(&one_connection(url))?.source().await?),
+        choice @ StoreChoice::Postgres(url) => {
+            Box::new(patiently(choice, settings.wait, async || open(url).await).await?)
+        }
     })
 }
 
 /// The store to fill, with its schema up to date.
-async fn target(settings: &StoreSettings) -> Result<Box<dyn Target>, Error> {
+async fn target(settings: &ArchiveSettings) -> Result<Box<dyn Target>, Error> {
+    let open = async |url: &str| {
+        let store = PgStore::connect(&one_connection(url))?;
+        store.migrate().await?;
+        store.target().await
+    };
     Ok(match &settings.choice {
         StoreChoice::Sqlite(path) => Box::new(SqliteTarget::open(path)?),
-        StoreChoice::Postgres(url) => {
-            let store = PgStore::connect(&one_connection(url))?;
-            store.migrate().await?;
-            Box::new(store.target().await?)
+        choice @ StoreChoice::Postgres(url) => {
+            Box::new(patiently(choice, settings.wait, async || open(url).await).await?)
         }
     })
 }

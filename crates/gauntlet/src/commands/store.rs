@@ -24,23 +24,33 @@ pub(super) struct Opened {
     pub(super) migrations: u32,
 }
 
-/// Opens the store and brings its schema up to date. A database that is away is tried again for a
-/// bounded time, with a message for each try; what trying again cannot mend fails at once.
+/// Opens the store and brings its schema up to date, patiently.
 pub(super) async fn open(settings: &StoreSettings) -> Result<Opened, Failure> {
-    let name = settings.choice.masked();
-    let deadline = Instant::now() + settings.wait;
+    let opened = patiently(&settings.choice, settings.wait, async || try_open(settings).await).await;
+    opened.map_err(|error| failure(&settings.choice, &error))
+}
+
+/// Opens something on a store. A database that is away is tried again for a bounded time, with a
+/// message for each try; what trying again cannot mend fails at once.
+pub(super) async fn patiently<T>(
+    choice: &StoreChoice,
+    wait: Duration,
+    mut open: impl AsyncFnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let store = choice.masked();
+    let deadline = Instant::now() + wait;
     let mut pause = FIRST_PAUSE;
     loop {
-        let error = match try_open(settings).await {
+        let error = match open().await {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if !error.is_transient() || left.is_zero() {
-            return Err(failure(&name, settings, &error));
+            return Err(error);
         }
         let seconds = left.as_secs();
-        tracing::warn!(store = name, error = chain(&error), seconds, "the store is away; trying again");
+        tracing::warn!(store, error = chain(&error), seconds, "the store is away; trying again");
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -65,10 +75,15 @@ async fn try_open(settings: &StoreSettings) -> Result<Opened, Error> {
     Ok(Opened { store, migrations })
 }
 
-fn failure(name: &str, settings: &StoreSettings, error: &Error) -> Failure {
-    let failure = Failure::caused(format_args!("cannot open the store {name}"), error);
-    match &settings.choice {
-        _ if !error.is_transient() => failure,
+fn failure(choice: &StoreChoice, error: &Error) -> Failure {
+    let failure = Failure::caused(format_args!("cannot open the store {}", choice.masked()), error);
+    advised(failure, choice, error.is_transient())
+}
+
+/// A failure to open a store, with what to look at first.
+pub(super) fn advised(failure: Failure, choice: &StoreChoice, transient: bool) -> Failure {
+    match choice {
+        _ if !transient => failure,
         StoreChoice::Postgres(_) => failure.hint(
             "is the database running, and is its address right? --store-wait says how long to wait for it",
         ),

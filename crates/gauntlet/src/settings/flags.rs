@@ -23,6 +23,9 @@ pub(crate) struct ForServe;
 /// Flags of `gauntlet migrate`.
 #[derive(Debug)]
 pub(crate) struct ForMigrate;
+/// Flags of `gauntlet export`, `import` and `audit`.
+#[derive(Debug)]
+pub(crate) struct ForArchive;
 /// Flags of `gauntlet player`.
 #[derive(Debug)]
 pub(crate) struct ForPlayer;
@@ -35,6 +38,9 @@ impl Scope for ForServe {
 }
 impl Scope for ForMigrate {
     const READER: Reader = Reader::Migrate;
+}
+impl Scope for ForArchive {
+    const READER: Reader = Reader::Archive;
 }
 impl Scope for ForPlayer {
     const READER: Reader = Reader::Player;

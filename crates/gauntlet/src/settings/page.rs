@@ -48,7 +48,8 @@ fn page() -> String {
     let groups = [
         (
             "The service",
-            "`gauntlet serve`; those of the store and of logs are `gauntlet migrate`'s too.",
+            "`gauntlet serve`; those of the store and of logs are `gauntlet migrate`'s too, and but for `--max-connections` \
+             and `--slow-statement` those of `export`, `import` and `audit`.",
             Reader::Serve,
         ),
         ("Acting as a player", "`gauntlet player`.", Reader::Player),

@@ -38,6 +38,8 @@ pub(crate) enum Reader {
     Serve,
     /// `gauntlet migrate`.
     Migrate,
+    /// `gauntlet export`, `import` and `audit`.
+    Archive,
     /// `gauntlet player`.
     Player,
     /// `gauntlet send`.

@@ -7,6 +7,7 @@ use super::{
 
 const SERVE: &[Reader] = &[Reader::Serve];
 const DATABASE: &[Reader] = &[Reader::Serve, Reader::Migrate];
+const STORES: &[Reader] = &[Reader::Serve, Reader::Migrate, Reader::Archive];
 
 /// A setting of `serve` without an older spelling: the base of most rows below.
 const ROW: Setting = Setting {
@@ -41,7 +42,7 @@ pub(crate) static STORE: Setting = Setting {
     default: Some("sqlite:gauntlet.db"),
     value: "sqlite:PATH|postgres://...",
     help: "Where players are stored: a SQLite file for one process, PostgreSQL for any number",
-    commands: DATABASE,
+    commands: STORES,
     ..ROW
 };
 
@@ -53,7 +54,7 @@ pub(crate) static STORE_WAIT: Setting = Setting {
     default: Some("60s"),
     value: "TIME",
     help: "How long to wait for a database that is away at start, such as 500ms, 60s or 5m",
-    commands: DATABASE,
+    commands: STORES,
     ..ROW
 };
 
@@ -263,7 +264,7 @@ pub(crate) static LOG_LEVEL: Setting = Setting {
     value: "LEVEL",
     help: "How much is logged: error, warn, info, debug, trace or off; or with exceptions, as in \
            info,gauntlet_store=debug",
-    commands: DATABASE,
+    commands: STORES,
     ..ROW
 };
 
@@ -275,7 +276,7 @@ pub(crate) static LOG_FORMAT: Setting = Setting {
     default: Some("auto"),
     value: "auto|json|text",
     help: "How logs look: auto is text in a terminal and JSON elsewhere; they go to standard error",
-    commands: DATABASE,
+    commands: STORES,
     ..ROW
 };
 

@@ -221,6 +221,29 @@ impl ServeSettings {
     }
 }
 
+/// Settings of `gauntlet export`, `import` and `audit`, which have one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ArchiveSettings {
+    /// Which store.
+    pub(crate) choice: StoreChoice,
+    /// How long to wait for it.
+    pub(crate) wait: Duration,
+    /// Logging.
+    pub(crate) log: LogSettings,
+}
+
+impl ArchiveSettings {
+    /// Reads every setting of these commands.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Vec<Fault>> {
+        let mut reading = layers.read();
+        let choice = reading.required(&table::STORE, values::store);
+        let wait = reading.required(&table::STORE_WAIT, values::duration);
+        let log = LogSettings::of(&mut reading);
+        let settings = || Some(Self { choice: choice?, wait: wait?, log: log? });
+        reading.finish(settings())
+    }
+}
+
 /// Settings of `gauntlet migrate`.
 #[derive(Debug, Clone)]
 pub(crate) struct MigrateSettings {

@@ -248,17 +248,27 @@ fn migrate_makes_the_schema_once() {
 fn a_store_that_stays_away_is_given_up_with_a_reason() {
     // Nobody listens on port 1.
     let store = "postgres://ann:s3cret@127.0.0.1:1/game";
-    let ended = run(&["migrate", "--store", store, "--store-wait", "400ms", "--log-format", "json"]);
+    let away = |command, complaint| is_given_up(&[command, "--store", store], complaint);
+    away("migrate", "cannot open the store");
+    away("export", "cannot export");
+    away("audit", "cannot read");
+    is_given_up(&["import", "-", "--store", store], "cannot import into");
+    let refused = run(&["audit", "--max-connections", "9"]);
+    assert!(refused.err.starts_with("error: unexpected argument '--max-connections'"), "{}", refused.err);
+}
+
+fn is_given_up(command: &[&str], complaint: &str) {
+    let ended = run(&[command, &["--store-wait", "400ms", "--log-format", "json"]].concat());
     let (logs, told): (Vec<&str>, Vec<&str>) = ended.err.lines().partition(|line| line.starts_with('{'));
     assert!(
         !logs.is_empty() && logs.iter().all(|line| line.contains("the store is away; trying again")),
         "{logs:?}"
     );
     assert!(
-        told[0].starts_with("error: cannot open the store postgres://ann:***@127.0.0.1:1/game: "),
+        told[0].starts_with(&format!("error: {complaint} postgres://ann:***@127.0.0.1:1/game: ")),
         "{told:?}"
     );
-    assert!(told[1].starts_with("hint: is the database running"), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("hint: is the database running")), "{told:?}");
     assert!(!ended.err.contains("s3cret"), "{}", ended.err);
     assert_eq!((ended.out.as_str(), ended.code), ("", Some(1)));
 }
