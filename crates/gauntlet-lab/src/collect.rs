@@ -85,8 +85,8 @@ pub struct Collected {
 /// What to look at.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// The operations port of the server: `http://host:port`.
-    pub ops: Option<String>,
+    /// The operations ports of the server's processes by name: `http://host:port`.
+    pub ops: Vec<(String, String)>,
     /// Processes by name and id.
     pub processes: Vec<(String, u32)>,
     /// Control groups by name and folder.
@@ -112,14 +112,17 @@ pub(crate) struct Collectors {
 impl Collectors {
     /// Looks for the first time.
     pub(crate) async fn start(sources: &Sources, authority: Option<&Authority>) -> Self {
-        let ops = |url: &String| Http::new(url, Identity::Mock, authority);
-        let metrics = match &sources.ops {
-            Some(url) => Some(metrics::Metrics::start(ops(url)).await),
-            None => None,
+        let ops = || {
+            let ports = sources.ops.iter();
+            ports.map(|(name, url)| (name.clone(), Http::new(url, Identity::Mock, authority)))
+        };
+        let metrics = match sources.ops.len() {
+            0 => None,
+            _ => Some(metrics::Metrics::start(ops().collect()).await),
         };
         let profiles = Profiles {
             plan: sources.profiles,
-            http: sources.ops.as_ref().and_then(|url| ops(url).ok()),
+            from: ops().filter_map(|(name, http)| Some((name, http.ok()?))).collect(),
             taking: JoinSet::new(),
         };
         let cgroups = sources.cgroups.iter().map(|(name, folder)| cgroup::Group::new(name, folder)).collect();
@@ -216,7 +219,8 @@ impl Collectors {
 /// Profiles that are asked for, and taken beside the load.
 struct Profiles {
     plan: Option<ProfilePlan>,
-    http: Option<Http>,
+    /// Processes by name, until they are asked.
+    from: Vec<(String, Http)>,
     taking: JoinSet<Vec<profiles::Taken>>,
 }
 
@@ -224,12 +228,14 @@ impl Profiles {
     /// Begins when it is time, once.
     fn begin(&mut self, at: Duration, length: Duration) {
         let due = self.plan.is_some_and(|plan| at >= plan.at.unwrap_or(length / 2));
-        if due
-            && self.taking.is_empty()
-            && let Some(http) = self.http.take()
-        {
-            let left = length.saturating_sub(at).as_secs_f64();
-            self.taking.spawn(profiles::take(http, at.as_secs_f64(), left));
+        if !due {
+            return;
+        }
+        let left = length.saturating_sub(at).as_secs_f64();
+        let alone = self.from.len() == 1;
+        for (name, http) in self.from.drain(..) {
+            let of = if alone { String::new() } else { format!(" of {name}") };
+            self.taking.spawn(profiles::take(http, of, at.as_secs_f64(), left));
         }
     }
 
@@ -239,18 +245,23 @@ impl Profiles {
             return (absent("profiles", "nobody asked for them (--profiles)"), Vec::new());
         }
         let (mut found, mut problems) = (Vec::new(), Vec::new());
-        match self.taking.join_next().await {
-            Some(Ok(taken)) => {
-                for (name, result) in taken {
-                    match result {
-                        Ok(profile) => found.push(profile),
-                        Err(problem) => problems.push(format!("{name}: {problem}")),
+        if self.taking.is_empty() {
+            problems.push("no operations port is given (--ops), or the run ended before".to_owned());
+        }
+        while let Some(taken) = self.taking.join_next().await {
+            match taken {
+                Ok(taken) => {
+                    for (name, result) in taken {
+                        match result {
+                            Ok(profile) => found.push(profile),
+                            Err(problem) => problems.push(format!("{name}: {problem}")),
+                        }
                     }
                 }
+                Err(lost) => problems.push(lost.to_string()),
             }
-            Some(Err(lost)) => problems.push(lost.to_string()),
-            None => problems.push("no operations port is given (--ops), or the run ended before".to_owned()),
         }
+        found.sort_by(|a: &ProfileFound, b| a.name.cmp(&b.name));
         let missing = problems.join("; ");
         (Collected { name: "profiles".to_owned(), missing, required: true, ..Collected::default() }, found)
     }

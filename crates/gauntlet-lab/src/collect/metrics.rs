@@ -1,6 +1,8 @@
-//! The server's `/metrics`: differences over the run, and a few figures over time.
+//! `/metrics` of the server, of all its processes together: how much counters grew over the run, and a
+//! few figures over time.
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::Method;
 
 use super::{Collected, Figure, Track, Values};
@@ -21,38 +23,39 @@ const TRACKS: [(&str, &str, &str, &str, bool); 10] = [
     ("server memory (own figure)", "bytes", "process_resident_memory_bytes", "", false),
 ];
 
-/// Scrapes a server.
+/// What a counter's name ends with. Gauges have no difference that means anything; buckets are for
+/// other tools.
+const COUNTERS: [&str; 3] = ["_total", "_count", "_sum"];
+/// When a process began: its counters begin again with it.
+const BEGAN: &str = "process_start_time_seconds";
+
+/// Scrapes the processes of a server, and adds them up.
 pub(super) struct Metrics {
-    http: Result<Http, Error>,
-    first: Values,
-    last: Values,
-    last_at: f64,
+    processes: Vec<Process>,
     tracks: Vec<Track>,
+}
+
+/// One process.
+struct Process {
+    name: String,
+    http: Result<Http, Error>,
+    /// What it showed last, and when; `None`: nothing yet.
+    last: Option<(f64, Values)>,
+    /// How much each counter has grown since the start.
+    grown: Values,
     problem: String,
 }
 
-impl Metrics {
-    pub(super) async fn start(http: Result<Http, Error>) -> Self {
-        let tracks = TRACKS.map(|(name, unit, ..)| Track {
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            points: Vec::new(),
-        });
-        let mut new = Self {
-            http,
-            first: Values::new(),
-            last: Values::new(),
-            last_at: 0.0,
-            tracks: tracks.to_vec(),
-            problem: String::new(),
-        };
-        if let Some(values) = new.scrape().await {
-            new.first = values.clone();
-            new.last = values;
-        }
-        new
-    }
+/// What a process shows now.
+struct Shown {
+    values: Values,
+    /// How much each counter has grown since it was asked before.
+    growth: Values,
+    /// How long ago that was, in seconds.
+    span: f64,
+}
 
+impl Process {
     async fn scrape(&mut self) -> Option<Values> {
         let answer = match &self.http {
             Ok(http) => http.call(Method::GET, "/metrics", "", Bytes::new()).await,
@@ -74,50 +77,100 @@ impl Metrics {
         }
     }
 
+    async fn look(&mut self, at: f64) -> Option<Shown> {
+        let values = self.scrape().await?;
+        let Some((before, last)) = self.last.replace((at, values.clone())) else {
+            // What it counted before the run is not ours.
+            return Some(Shown { values, growth: Values::new(), span: 0.0 });
+        };
+        let growth = growth(&values, &last);
+        for (name, more) in &growth {
+            *self.grown.entry(name.clone()).or_default() += more;
+        }
+        Some(Shown { values, growth, span: at - before })
+    }
+}
+
+impl Metrics {
+    /// Asks processes for the first time, by name.
+    pub(super) async fn start(processes: Vec<(String, Result<Http, Error>)>) -> Self {
+        let tracks = TRACKS.map(|(name, unit, ..)| Track {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            points: Vec::new(),
+        });
+        let new =
+            |(name, http)| Process { name, http, last: None, grown: Values::new(), problem: String::new() };
+        let mut metrics =
+            Self { processes: processes.into_iter().map(new).collect(), tracks: tracks.to_vec() };
+        metrics.ask(0.0).await;
+        metrics
+    }
+
+    /// Asks all at once; answers those that answered.
+    async fn ask(&mut self, at: f64) -> Vec<Shown> {
+        let asked = self.processes.iter_mut().map(|process| process.look(at));
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
     pub(super) async fn look(&mut self, at: f64) {
-        let Some(values) = self.scrape().await else { return };
-        let span = at - self.last_at;
+        let shown = self.ask(at).await;
         for (track, (.., metric, label, growth)) in self.tracks.iter_mut().zip(TRACKS) {
-            let now = sum(&values, metric, label);
-            let value = if growth {
-                now.zip(sum(&self.last, metric, label)).map(|(now, before)| (now - before) / span)
-            } else {
-                now
+            let of = |shown: &Shown| {
+                if growth {
+                    sum(&shown.growth, metric, label).map(|more| more / shown.span)
+                } else {
+                    sum(&shown.values, metric, label)
+                }
             };
-            if let Some(value) = value.filter(|value| value.is_finite()) {
+            let found: Vec<f64> = shown.iter().filter_map(of).collect();
+            let value = found.iter().sum::<f64>();
+            if !found.is_empty() && value.is_finite() {
                 track.points.push((at, value));
             }
         }
-        self.last = values;
-        self.last_at = at;
     }
 
     pub(super) async fn finish(mut self) -> Collected {
         // With what ended after the load.
-        if let Some(values) = self.scrape().await {
-            self.last = values;
+        self.ask(0.0).await;
+        let mut grown = Values::new();
+        for (name, more) in self.processes.iter().flat_map(|process| &process.grown) {
+            *grown.entry(name.clone()).or_default() += more;
         }
-        let mut figures = Vec::new();
-        for (name, value) in &self.last {
-            // Gauges have no difference that means anything; buckets are for other tools.
-            let counts = ["_total", "_count", "_sum"];
-            let family = name.split('{').next().unwrap_or_default();
-            if counts.iter().any(|end| family.ends_with(end)) {
-                let difference = value - self.first.get(name).copied().unwrap_or_default();
-                if difference != 0.0 {
-                    figures.push(Figure { name: name.clone(), value: difference, unit: String::new() });
-                }
-            }
-        }
+        let figures = grown.into_iter().filter(|(_, value)| *value != 0.0);
+        let alone = self.processes.len() == 1;
+        let problems = self.processes.iter().filter(|process| !process.problem.is_empty());
+        let problems = problems.map(
+            |Process { name, problem, .. }| {
+                if alone { problem.clone() } else { format!("{name}: {problem}") }
+            },
+        );
         Collected {
             name: "server metrics".to_owned(),
-            missing: self.problem,
+            missing: problems.collect::<Vec<_>>().join("; "),
             required: true,
             tracks: self.tracks.into_iter().filter(|track| !track.points.is_empty()).collect(),
-            figures,
+            figures: figures.map(|(name, value)| Figure { name, value, unit: String::new() }).collect(),
             statements: Vec::new(),
         }
     }
+}
+
+/// How much each counter has grown. One that fell, and all of a process that began anew, began
+/// at 0.
+fn growth(now: &Values, before: &Values) -> Values {
+    let nothing = Values::new();
+    let before = if now.get(BEGAN) == before.get(BEGAN) { before } else { &nothing };
+    let is_counter = |name: &str| {
+        let family = name.split('{').next().unwrap_or_default();
+        COUNTERS.iter().any(|end| family.ends_with(end))
+    };
+    let more = |(name, now): (&String, &f64)| {
+        let before = before.get(name).copied().filter(|before| before <= now).unwrap_or_default();
+        (name.clone(), now - before)
+    };
+    now.iter().filter(|(name, _)| is_counter(name)).map(more).collect()
 }
 
 /// The sum of a metric over all its labels but those that must be there; `None`: there is none.
@@ -147,6 +200,21 @@ fn parse(text: &str) -> Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_grow_and_begin_again_with_their_process() {
+        let page = |began: u32, calls: u32| {
+            parse(&format!(
+                "{BEGAN} {began}\ncalls_total{{a=\"b\"}} {calls}\nopen 9\nwait_bucket{{le=\"1\"}} 7\n"
+            ))
+        };
+        let calls = |now: &Values, before: &Values| growth(now, before);
+        let one = |value| Values::from([("calls_total{a=\"b\"}".to_owned(), value)]);
+        assert_eq!(calls(&page(1, 12), &page(1, 10)), one(2.0));
+        assert_eq!(calls(&page(2, 3), &page(1, 10)), one(3.0), "fewer than before");
+        assert_eq!(calls(&page(2, 30), &page(1, 10)), one(30.0), "more than before, but a new process");
+        assert_eq!(calls(&page(1, 4), &Values::from([(BEGAN.to_owned(), 1.0)])), one(4.0), "seen first now");
+    }
 
     #[test]
     fn the_text_format_is_read() {

@@ -28,7 +28,7 @@ const NAME: usize = 140;
 /// One profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProfileFound {
-    /// `CPU` or `memory in use`.
+    /// `CPU` or `memory in use`, and of which process where there are several.
     pub name: String,
     /// When it was begun, in seconds of the run.
     pub at_seconds: f64,
@@ -69,14 +69,17 @@ pub struct Frame {
 }
 
 /// A profile that was asked for, and whether there is one.
-pub(super) type Taken = (&'static str, Result<ProfileFound, String>);
+pub(super) type Taken = (String, Result<ProfileFound, String>);
 
-/// Takes a profile of the processor, then one of the memory. `left`: seconds until the load ends.
-pub(super) async fn take(http: Http, at: f64, left: f64) -> Vec<Taken> {
+/// Takes a profile of the processor, then one of the memory. `of`: of which process, where there are
+/// several; `left`: seconds until the load ends.
+pub(super) async fn take(http: Http, of: String, at: f64, left: f64) -> Vec<Taken> {
     let window = left.mul_add(0.6, 0.0).clamp(1.0, LONGEST).round();
-    let cpu = one(&http, &format!("/debug/pprof/profile?seconds={window:.0}"), "CPU", at, window).await;
-    let heap = one(&http, "/debug/pprof/heap", "memory in use", at + window, 0.0).await;
-    vec![("CPU", cpu), ("memory", heap)]
+    let (cpu, memory) = (format!("CPU{of}"), format!("memory in use{of}"));
+    let path = format!("/debug/pprof/profile?seconds={window:.0}");
+    let of_cpu = one(&http, &path, &cpu, at, window).await;
+    let of_memory = one(&http, "/debug/pprof/heap", &memory, at + window, 0.0).await;
+    vec![(cpu, of_cpu), (memory, of_memory)]
 }
 
 async fn one(http: &Http, path: &str, name: &str, at: f64, window: f64) -> Result<ProfileFound, String> {

@@ -165,6 +165,12 @@ fn histories_long_living_on_memory() {
 
 #[test]
 #[ignore = "long: as many new histories as PROPTEST_CASES says (256 if unset)"]
+fn histories_long_living_on_postgres() {
+    living_histories(Rig::postgres, runner(0, true));
+}
+
+#[test]
+#[ignore = "long: as many new histories as PROPTEST_CASES says (256 if unset)"]
 fn histories_long_in_any_order() {
     orders(&Rig::memory(), runner(0, true));
 }

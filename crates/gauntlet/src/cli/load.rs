@@ -111,9 +111,10 @@ pub(crate) struct RunArgs {
     /// The secret of its events port.
     #[arg(long, value_name = "SECRET", conflicts_with = "start_server")]
     pub(crate) events_token: Option<String>,
-    /// Its operations port, for its metrics.
-    #[arg(long, value_name = "URL", conflicts_with = "start_server")]
-    pub(crate) ops: Option<String>,
+    /// Its operations port, for its metrics; once for each process, and with a name where there are
+    /// several, whose metrics are added up.
+    #[arg(long, value_name = "[NAME=]URL", conflicts_with = "start_server", value_parser = port)]
+    pub(crate) ops: Vec<(String, String)>,
     /// The namespace of events; a server ignores those of others.
     #[arg(long, value_name = "NAME", default_value = "gauntlet")]
     pub(crate) namespace: String,
@@ -194,6 +195,17 @@ pub(crate) struct RunArgs {
 fn process(text: &str) -> Result<(String, u32), String> {
     let parsed = text.split_once('=').and_then(|(name, pid)| Some((name.to_owned(), pid.parse().ok()?)));
     parsed.ok_or_else(|| "a name and a process id, such as db=4711".to_owned())
+}
+
+/// A port, with a name in front or its address as one.
+fn port(text: &str) -> Result<(String, String), String> {
+    let named = text.split_once('=').filter(|(name, _)| !name.contains("://"));
+    let url = named.map_or(text, |(_, url)| url);
+    let Some((_, address)) = url.split_once("://") else {
+        return Err("an address, such as http://host:8080 or api=http://host:8080".to_owned());
+    };
+    let name = named.map_or(address.trim_end_matches('/'), |(name, _)| name);
+    Ok((name.to_owned(), url.to_owned()))
 }
 
 fn times(text: &str) -> Result<f64, String> {

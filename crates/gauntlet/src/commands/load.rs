@@ -284,7 +284,7 @@ async fn plan(
     let wanted = Wanted { catalogue: &text, webhook: &url, keys: keys.as_deref() };
     let private = Private::start(args, out, &wanted, run).await?;
     (plan.target, plan.events) = (private.http.clone(), Some(private.events.clone()));
-    plan.sources.ops = Some(private.ops.clone());
+    plan.sources.ops = vec![("server".to_owned(), private.ops.clone())];
     plan.sources.processes.push(("server".to_owned(), private.pid()));
     if plan.sources.postgres.is_none() {
         plan.sources.postgres = private.database();

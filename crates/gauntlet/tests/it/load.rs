@@ -259,6 +259,48 @@ fn a_server_behind_tls_is_driven_with_its_authority_only() {
     server.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_of_several_processes_are_added_up() {
+    let database = PgCluster::shared().database().await;
+    let api = Process::start(&database.url, &["--roles", "api,worker"]);
+    let events = Process::start(&database.url, &["--roles", "events"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (of_api, of_events) = (format!("api={}", api.ops), format!("events={}", events.ops));
+    let mut lab = lab_of(&folder.path().join("lab.toml"));
+    lab.args(["--target", &api.http, "--events", &events.events, "--ops", &of_api]);
+    let ended = lab.args(["--ops", &of_events, "--profiles", "--profile-at", "0s"]).output().unwrap();
+    let report = report(&folder.path().join("lab.out"));
+    // Nobody has started them with --profiles.
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    let missing = collector(&report, "profiles")["missing"].as_str().unwrap();
+    assert!(
+        missing.contains("CPU of api: HTTP 404") && missing.contains("CPU of events: HTTP 404"),
+        "{missing}"
+    );
+    let metrics = collector(&report, "server metrics");
+    assert_eq!(metrics["missing"], "");
+    let grown = |part: &str| {
+        let figures = metrics["figures"].as_array().unwrap().iter();
+        let figures = figures.filter(|figure| {
+            let name = figure["name"].as_str().unwrap();
+            name.starts_with("gauntlet_requests_total{") && name.contains(part)
+        });
+        figures.map(|figure| figure["value"].as_f64().unwrap()).sum::<f64>()
+    };
+    let done = |name: &str| {
+        let endpoints = report["endpoints"].as_array().unwrap();
+        endpoints.iter().find(|endpoint| endpoint["name"] == name).unwrap()["ok"]["count"].as_f64().unwrap()
+    };
+    assert!(done("browse") > 10.0 && done("login") > 10.0);
+    // The ledger browses once more at the end.
+    assert!(grown("/v1/challenges\"") >= done("browse"), "{metrics:#}");
+    let logins = grown("UserLoggedIn");
+    assert!((logins - done("login")).abs() < 0.5, "{logins} of {}", done("login"));
+    for process in [api, events] {
+        process.stop();
+    }
+}
+
 /// The acceptance test in its short form.
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(debug_assertions, ignore = "a debug build measures itself; .ci/run runs it in a release build")]
