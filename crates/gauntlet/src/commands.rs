@@ -11,6 +11,7 @@ mod probe;
 mod send;
 mod serve;
 mod settings;
+mod signals;
 mod store;
 mod tls;
 

@@ -29,8 +29,8 @@ pub fn page(report: &Report) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>{title}: {headline}</title><style>{STYLE}</style></head><body>\
          <header class=\"{class}\"><h1>{headline}</h1><p>{title} &middot; <code>{name}</code> &middot; {started} \
-         &middot; {seconds:.0} s of {planned:.0} s &middot; {players} players, {users} users &middot; waits {speed} \
-         times shorter &middot; seed {seed} &middot; exit code {code}</p></header><main>",
+         &middot; {seconds:.0} s of {planned:.0} s &middot; {players} players, {users} users{waits} &middot; seed \
+         {seed} &middot; exit code {code}</p></header><main>",
         title = escape(&run.title),
         headline = escape(&verdict.headline),
         name = escape(&run.name),
@@ -39,7 +39,11 @@ pub fn page(report: &Report) -> String {
         planned = run.planned_seconds,
         players = run.players,
         users = run.users,
-        speed = run.speed,
+        waits = if run.speed > 1.0 {
+            format!(" &middot; waits {} times shorter", run.speed)
+        } else {
+            String::new()
+        },
         seed = run.seed,
         code = verdict.code,
     );
@@ -73,7 +77,11 @@ fn charts(out: &mut String, report: &Report) {
         points: times.iter().copied().zip(values.iter().copied().map(Some)).collect(),
     };
     out.push_str("<section><h2>Over time</h2><div class=\"charts\">");
-    let rates = [line("arrivals due", &series.offered), line("calls and events ended", &series.achieved)];
+    // A step that the load filled in part only would look like a fall of the rate.
+    let end = report.scenario.seconds + 0.001;
+    let whole = times.iter().filter(|start| **start + series.step_seconds <= end).count().max(1);
+    let rate = |name: &str, values: &[f64]| line(name, values.get(..whole).unwrap_or(values));
+    let rates = [rate("arrivals due", &series.offered), rate("calls and events ended", &series.achieved)];
     out.push_str(&draw("Offered and achieved", "1/s", &rates, false));
     if !series.failures.is_empty() {
         let failures: Vec<Line> = series

@@ -15,7 +15,7 @@ use gauntlet_server::clock::{Random as _, SystemRandom};
 use tokio::sync::watch;
 
 use self::private::{Private, SECRET, Wanted};
-use super::Context;
+use super::{Context, signals::StopSignals};
 use crate::{
     cli::{LoadArgs, LoadCommand, RunArgs, SignIn},
     output::{Failure, LoadProgress, Output, columns},
@@ -161,41 +161,26 @@ async fn load(output: Output, args: RunArgs) -> Result<ExitCode, Failure> {
     let (plan, private) = plan(&args, scenario, &signing, &out, run).await?;
     let (stop, stopped) = watch::channel(false);
     let (tell, progress) = watch::channel(Progress::default());
+    let mut stops = StopSignals::listen()?;
     let running = Box::pin(run_lab(plan, stopped, tell));
-    let result = show_while(output, running, progress, stop).await;
+    let result = show_while(output, running, progress, stop, &mut stops).await;
     if let Some(private) = private {
         private.end().await?;
     }
-    let report = result.map_err(|error| Failure::caused("the run could not be made", &error))?;
+    let report = result?;
     files::write(&out, &report)?;
     output.data(&summary(&report, &out))?;
     Ok(ExitCode::from(report.verdict.code))
 }
 
-/// Waits for Ctrl-C, or for whoever runs the lab to end it.
-async fn interrupted() {
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_not_heard) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<Option<()>>();
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-    }
-}
-
-/// Awaits the run; Ctrl-C asks it to end.
+/// Awaits the run. Ctrl-C asks it to end early; a second one does not wait for it.
 async fn show_while(
     output: Output,
     running: impl Future<Output = Result<Report, gauntlet_lab::Error>>,
     mut progress: watch::Receiver<Progress>,
     stop: watch::Sender<bool>,
-) -> Result<Report, gauntlet_lab::Error> {
+    stops: &mut StopSignals,
+) -> Result<Report, Failure> {
     let mut shown = LoadProgress::new(output);
     let mut running = std::pin::pin!(running);
     let mut asked = false;
@@ -206,15 +191,22 @@ async fn show_while(
                 let now = progress.borrow_and_update().clone();
                 shown.show(&now);
             }
-            () = interrupted(), if !asked => {
+            () = stops.next() => {
+                if asked {
+                    shown.end();
+                    let failure = Failure::new("ended at once by a second signal");
+                    return Err(failure.hint("report.json has what was known up to ten seconds before"));
+                }
                 asked = true;
                 stop.send_replace(true);
-                output.note("ending early: waiting for what is under way, then checking the ledger");
+                output.note(
+                    "ending early: waiting for what is under way, then checking the ledger; a second signal ends at once",
+                );
             }
         }
     };
     shown.end();
-    result
+    result.map_err(|error| Failure::caused("the run could not be made", &error))
 }
 
 /// What to run, and the private server if there is one.

@@ -18,7 +18,7 @@ use gauntlet_server::{
     traces::Traces,
 };
 
-use super::{Context, catalogue, catalogue::Checked, store};
+use super::{Context, catalogue, catalogue::Checked, signals::StopSignals, store};
 use crate::{
     cli::ServeArgs,
     export, logging,
@@ -310,76 +310,48 @@ impl Input {
 enum Asked {
     Stop,
     /// The catalogue shall be read again.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no signal asks for it"))]
     Reload,
 }
 
 /// The signals that ask for something.
-#[cfg(unix)]
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    stops: StopSignals,
+    #[cfg(unix)]
     hang_up: tokio::signal::unix::Signal,
     /// A file reached the limit that the system sets for its size. Unheard, this signal ends the
     /// process, at every start again; heard, the write fails like one on a full disk.
+    #[cfg(unix)]
     _file_size: tokio::signal::unix::Signal,
 }
 
-#[cfg(unix)]
 impl Signals {
     /// Begins to listen: from now on a signal does not end the process by itself.
     fn listen() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::caused("cannot listen for signals", &error));
+        #[cfg(unix)]
+        use {super::signals::listen, tokio::signal::unix::SignalKind};
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            stops: StopSignals::listen()?,
+            #[cfg(unix)]
             hang_up: listen(SignalKind::hangup())?,
+            #[cfg(unix)]
             _file_size: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 
     /// Waits for the next signal that asks the service to stop.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+        self.stops.next().await;
     }
 
     /// The same, with the signal that asks for the catalogue to be read again.
     async fn next_of_all(&mut self) -> Asked {
+        #[cfg(unix)]
+        let hang_up = self.hang_up.recv();
+        #[cfg(not(unix))]
+        let hang_up = std::future::pending::<Option<()>>();
         tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reload,
+            () = self.stops.next() => Asked::Stop,
+            _ = hang_up => Asked::Reload,
         }
-    }
-}
-
-/// The key that asks the service to stop.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    /// Listens from the first `next` on.
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    /// Waits for the next Ctrl-C.
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// The same: no other is known.
-    async fn next_of_all(&mut self) -> Asked {
-        self.next().await;
-        Asked::Stop
     }
 }
