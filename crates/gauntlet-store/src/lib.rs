@@ -27,6 +27,7 @@
 //! All back ends pass one conformance suite (`tests/it/conformance`).
 
 pub mod archive;
+mod between;
 mod contract;
 pub mod crash;
 mod figures;
@@ -36,6 +37,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 
+pub use between::Between;
 pub use contract::{
     BoxError, Due, DueGrant, Error, FORGET_REPLICA_MILLIS, Grant, GrantFilter, GrantId, GrantState,
     JournalRow, Lease, Load, Loaded, Locked, LockedDecision, Meeting, PlayerKey, PoolBusy, PoolStatus,

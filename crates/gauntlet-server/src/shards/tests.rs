@@ -1,17 +1,10 @@
 //! The shards over a store that fails on purpose.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
-use gauntlet_domain::{EventWhat, GoalNumber, ReceiptKey, Status, Timestamp, catalogue};
-use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting, MemoryStore,
-    PoolStatus, Replica, Retry, Store, Write, Written,
-};
+use gauntlet_domain::{EventWhat, ReceiptKey, Status, Timestamp, catalogue};
+use gauntlet_store::{Between, Error, Load, Loaded, MemoryStore, Store, Write, Written};
 
 use super::*;
 use crate::{
@@ -58,8 +51,21 @@ fn unknown() -> Error {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
-    async fn commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error> {
+impl Between for FaultyStore {
+    fn store(&self) -> &dyn Store {
+        &self.inner
+    }
+
+    async fn on_load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+        self.loads.lock().unwrap().push(players.len());
+        let unreadable = *self.unreadable.lock().unwrap();
+        if unreadable.is_some_and(|name| players.iter().any(|load| load.key.player == name)) {
+            return Err(Error::Rejected { operation: "player.load", source: "on purpose".into() });
+        }
+        self.inner.load(players).await
+    }
+
+    async fn on_commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error> {
         if self.culprit.is_some_and(|culprit| writes.iter().any(|write| write.key.player == culprit)) {
             return Err(Error::Rejected { operation: "player.commit", source: "on purpose".into() });
         }
@@ -79,119 +85,6 @@ impl Store for FaultyStore {
             Some(Fault::Unavailable) => Err(unavailable()),
             Some(Fault::Conflict) => Ok(vec![Written::Conflict; writes.len()]),
         }
-    }
-
-    async fn migrate(&self) -> Result<u32, Error> {
-        self.inner.migrate().await
-    }
-    async fn warm_up(&self) -> Result<(), Error> {
-        self.inner.warm_up().await
-    }
-    async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
-        self.loads.lock().unwrap().push(players.len());
-        let unreadable = *self.unreadable.lock().unwrap();
-        if unreadable.is_some_and(|name| players.iter().any(|load| load.key.player == name)) {
-            return Err(Error::Rejected { operation: "player.load", source: "on purpose".into() });
-        }
-        self.inner.load(players).await
-    }
-    async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
-        self.inner.update_locked(player, decide).await
-    }
-    async fn take_due_grants(
-        &self,
-        now: Timestamp,
-        lease: &Lease,
-        limit: u32,
-    ) -> Result<Vec<DueGrant>, Error> {
-        self.inner.take_due_grants(now, lease, limit).await
-    }
-    async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
-        self.inner.retry_grant(retry, now).await
-    }
-    async fn list_grants(&self, filter: &GrantFilter, limit: u32) -> Result<Vec<Grant>, Error> {
-        self.inner.list_grants(filter, limit).await
-    }
-    async fn pending_grants(&self) -> Result<(u64, Option<Timestamp>), Error> {
-        self.inner.pending_grants().await
-    }
-    async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error> {
-        self.inner.journal(player, after, limit).await
-    }
-    async fn journal_before(
-        &self,
-        player: &PlayerKey,
-        before: u64,
-        limit: u32,
-    ) -> Result<Vec<JournalRow>, Error> {
-        self.inner.journal_before(player, before, limit).await
-    }
-
-    async fn take_due_players(
-        &self,
-        namespace: &str,
-        now: Timestamp,
-        again: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<PlayerKey>, Error> {
-        self.inner.take_due_players(namespace, now, again, limit).await
-    }
-
-    async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
-        self.inner.prune_journal(before).await
-    }
-    async fn rotate_receipts(&self, now: Timestamp) -> Result<bool, Error> {
-        self.inner.rotate_receipts(now).await
-    }
-    async fn intern_goals(&self, ids: &[String]) -> Result<HashMap<String, GoalNumber>, Error> {
-        self.inner.intern_goals(ids).await
-    }
-    async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error> {
-        self.inner.register_catalogue(text, now).await
-    }
-    async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
-        self.inner.catalogue_text(version).await
-    }
-
-    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
-        self.inner.find_catalogue(text).await
-    }
-
-    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
-        self.inner.activate_catalogue(version, now).await
-    }
-
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
-        self.inner.used_catalogues(after).await
-    }
-
-    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
-        self.inner.meet(replica).await
-    }
-
-    async fn leave(&self, instance: &str) -> Result<(), Error> {
-        self.inner.leave(instance).await
-    }
-
-    fn is_shared(&self) -> bool {
-        self.inner.is_shared()
-    }
-    async fn ping(&self) -> Result<(), Error> {
-        self.inner.ping().await
-    }
-    fn pool_status(&self) -> PoolStatus {
-        self.inner.pool_status()
-    }
-
-    fn prefers_many(&self) -> bool {
-        self.inner.prefers_many()
-    }
-
-    fn figures(&self) -> gauntlet_store::Figures {
-        self.inner.figures()
-    }
-    async fn close(&self) {
-        self.inner.close().await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! A server over a store that can be held, slowed down and counted.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -11,16 +10,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gauntlet_domain::{GoalNumber, Timestamp};
 use gauntlet_server::{
     Config, Parts, Roles, Server, catalogue,
     clock::{Clock as _, SeededRandom, SystemClock},
     rewards::LogAdapter,
 };
-use gauntlet_store::{
-    DueGrant, Error, Grant, GrantFilter, JournalRow, Lease, Load, Loaded, Locked, Meeting, MemoryStore,
-    PlayerKey, PoolStatus, Replica, Retry, Store, Write, Written,
-};
+use gauntlet_store::{Between, Error, Load, Loaded, MemoryStore, Store, Write, Written};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -91,136 +86,20 @@ pub(crate) async fn until(so: impl Fn() -> bool) {
 }
 
 #[async_trait]
-impl Store for HeldStore {
-    async fn migrate(&self) -> Result<u32, Error> {
-        self.store.migrate().await
+impl Between for HeldStore {
+    fn store(&self) -> &dyn Store {
+        &self.store
     }
 
-    async fn warm_up(&self) -> Result<(), Error> {
-        self.store.warm_up().await
-    }
-
-    async fn load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
+    async fn on_load(&self, players: &[Load]) -> Result<Vec<Loaded>, Error> {
         self.asked.lock().unwrap().extend(players.iter().map(|load| load.key.player.clone()));
         self.pass().await;
         self.store.load(players).await
     }
 
-    async fn commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error> {
+    async fn on_commit(&self, writes: &[Write]) -> Result<Vec<Written>, Error> {
         self.pass().await;
         self.store.commit(writes).await
-    }
-
-    async fn update_locked(&self, player: Load, decide: Locked) -> Result<Option<Written>, Error> {
-        self.store.update_locked(player, decide).await
-    }
-
-    async fn take_due_grants(
-        &self,
-        now: Timestamp,
-        lease: &Lease,
-        most: u32,
-    ) -> Result<Vec<DueGrant>, Error> {
-        self.store.take_due_grants(now, lease, most).await
-    }
-
-    async fn retry_grant(&self, retry: &Retry, now: Timestamp) -> Result<bool, Error> {
-        self.store.retry_grant(retry, now).await
-    }
-
-    async fn list_grants(&self, filter: &GrantFilter, limit: u32) -> Result<Vec<Grant>, Error> {
-        self.store.list_grants(filter, limit).await
-    }
-
-    async fn pending_grants(&self) -> Result<(u64, Option<Timestamp>), Error> {
-        self.store.pending_grants().await
-    }
-
-    async fn journal(&self, player: &PlayerKey, after: u64, limit: u32) -> Result<Vec<JournalRow>, Error> {
-        self.store.journal(player, after, limit).await
-    }
-
-    async fn journal_before(
-        &self,
-        player: &PlayerKey,
-        before: u64,
-        limit: u32,
-    ) -> Result<Vec<JournalRow>, Error> {
-        self.store.journal_before(player, before, limit).await
-    }
-
-    async fn take_due_players(
-        &self,
-        namespace: &str,
-        now: Timestamp,
-        again: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<PlayerKey>, Error> {
-        self.store.take_due_players(namespace, now, again, limit).await
-    }
-
-    async fn prune_journal(&self, before: Timestamp) -> Result<u64, Error> {
-        self.store.prune_journal(before).await
-    }
-
-    async fn rotate_receipts(&self, now: Timestamp) -> Result<bool, Error> {
-        self.store.rotate_receipts(now).await
-    }
-
-    async fn intern_goals(&self, ids: &[String]) -> Result<HashMap<String, GoalNumber>, Error> {
-        self.store.intern_goals(ids).await
-    }
-
-    async fn register_catalogue(&self, text: &str, now: Timestamp) -> Result<u32, Error> {
-        self.store.register_catalogue(text, now).await
-    }
-
-    async fn catalogue_text(&self, version: u32) -> Result<Option<String>, Error> {
-        self.store.catalogue_text(version).await
-    }
-
-    async fn find_catalogue(&self, text: &str) -> Result<Option<u32>, Error> {
-        self.store.find_catalogue(text).await
-    }
-
-    async fn activate_catalogue(&self, version: u32, now: Timestamp) -> Result<bool, Error> {
-        self.store.activate_catalogue(version, now).await
-    }
-
-    async fn used_catalogues(&self, after: u32) -> Result<Vec<(u32, Timestamp)>, Error> {
-        self.store.used_catalogues(after).await
-    }
-
-    async fn meet(&self, replica: &Replica) -> Result<Meeting, Error> {
-        self.store.meet(replica).await
-    }
-
-    async fn leave(&self, instance: &str) -> Result<(), Error> {
-        self.store.leave(instance).await
-    }
-
-    fn is_shared(&self) -> bool {
-        self.store.is_shared()
-    }
-
-    async fn ping(&self) -> Result<(), Error> {
-        self.store.ping().await
-    }
-
-    fn pool_status(&self) -> PoolStatus {
-        self.store.pool_status()
-    }
-
-    fn prefers_many(&self) -> bool {
-        self.store.prefers_many()
-    }
-
-    fn figures(&self) -> gauntlet_store::Figures {
-        self.store.figures()
-    }
-
-    async fn close(&self) {
-        self.store.close().await;
     }
 }
 
