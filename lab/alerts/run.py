@@ -51,7 +51,7 @@ class Watch:
             self.now = now
 
     def cleared(self, name, healed):
-        """Seconds until an alert first ceased after it was healed; None: it has not."""
+        """Seconds until an alert first ceased after its mending began; None: it has not."""
         return next((at - healed for at in self.ceased.get(name, []) if at > healed), None)
 
     def until(self, seconds, condition):
@@ -118,8 +118,8 @@ def play(world, only):
         next(doing)
         fired = watch.until(FIRE, lambda: all(watch.began.get(name, 0) > broken for name in alerts))
         beside = sorted(watch.now - others - set(alerts))
-        next(doing, None)
         healed = time.time()
+        next(doing, None)
         for name in alerts:
             after = watch.began.get(name, 0) - broken
             rows[name] = [title, f"{after:.0f} s" if after > 0 else "**no**", broken, healed]

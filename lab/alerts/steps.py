@@ -230,10 +230,12 @@ def busy(world, load):
         ask = ("GET /challenge/v1/challenges HTTP/1.1\r\nhost: s\r\naccept-encoding: gzip\r\n"
                f"x-mock-user-id: {player}\r\n\r\n").encode()
         with socket.create_connection(("127.0.0.1", world.servers["s"]["http"])) as connection:
-            threading.Thread(target=lambda: all(iter(lambda: connection.recv(1 << 20), b"")), daemon=True).start()
+            reader = threading.Thread(target=lambda: all(iter(lambda: connection.recv(1 << 20), b"")), daemon=True)
+            reader.start()
             while not ends.is_set():
                 connection.sendall(20 * ask)
             connection.shutdown(socket.SHUT_RDWR)
+            reader.join()
     browsers = [threading.Thread(target=browse, args=(f"f{number}",), daemon=True) for number in range(8)]
     for browser in browsers:
         browser.start()
@@ -243,10 +245,10 @@ def busy(world, load):
         browser.join()
 
 
-@step("a flood of events at a process with one core and few places", "GauntletSheds")
+@step("a flood of events at a process with one core and two places", "GauntletSheds")
 def flood(world, load):
     world.watch(["a", "b", "s"])
-    world.again("s", signal.SIGTERM, "--max-events", "64", cores={0})
+    world.again("s", signal.SIGTERM, "--max-events", "2", cores={0})
     scenario = pathlib.Path(world.folder / "flood.toml")
     scenario.write_text('''
 name = "flood"
