@@ -166,23 +166,25 @@ def middle(runs, name):
 
 
 def spread(runs, name, digits):
-    """The median, and the lowest and the highest when there are several."""
+    """The median, and the lowest and the highest where they differ; - for nothing at all."""
     values = [run[name] for run in runs]
-    text = f"{statistics.median(values):.{digits}f}"
-    return text if len(values) == 1 else f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    low, median, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    if not max(values):
+        return "-"
+    return median if low == high else f"{median} ({low} to {high})"
 
 
 def tables(seen):
     """What was measured, what each kind costs, and the formula beside what it was not fitted to."""
-    lines = ["| store | offered, a second | done: events, calls, batches | service, cores | database, cores | memory, MB |",
-             "|---|---|---|---|---|---|"]
+    lines = ["| store | offered, a second | done: events, calls | batches | service, cores | database, cores | memory, MB |",
+             "|---|---|---|---|---|---|---|"]
     costs = ["| store | part | batch (B), us | event (E), us | call (C), us |", "|---|---|---|---|---|"]
     checks = ["| store | offered, a second | service: measured, formula | database: measured, formula |", "|---|---|---|---|"]
     for store, sizes in seen.items():
         for (events, calls), runs in sizes.items():
             offered = " and ".join(f"{rate} {kind}" for rate, kind in ((events, "events"), (calls, "calls")) if rate)
-            done = ", ".join(spread(runs, kind, 0) if middle(runs, kind) else "0" for kind in ("events", "calls", "batches"))
-            lines.append(f"| {store} | {offered} | {done} | {spread(runs, 'service', 3)} | {spread(runs, 'database', 3)} "
+            done = ", ".join(f"{middle(runs, kind):.0f}" for kind in ("events", "calls"))
+            lines.append(f"| {store} | {offered} | {done} | {spread(runs, 'batches', 0)} | {spread(runs, 'service', 3)} | {spread(runs, 'database', 3)} "
                          f"| {spread(runs, 'memory', 0)} |")
         factors = {}
         alone = [run for size in ALONE for run in sizes[size]]
