@@ -17,11 +17,10 @@ import re
 import sys
 import threading
 import time
-import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from processes import get, in_folder
+from processes import in_folder
 from steps import STEPS
 from world import DEPLOY, FASTER, Load, World
 
@@ -63,9 +62,7 @@ class Watch:
 
 def dashboards(world, load):
     """Asks every query of the dashboards, with everything under load; answers those without data."""
-    world.watch(["a", "b", "s"])
-    # So that Prometheus sees counters before they grow, and after.
-    time.sleep(4)
+    world.watch_all()
     for number in range(30):
         load.call("a", "POST", "/v1/challenges/initialize", f"d{number}")
         load.claimable("a", f"d{number}")
@@ -77,14 +74,14 @@ def dashboards(world, load):
         load.call("s", "POST", "/v1/challenges/initialize", f"d{number}")
         for _ in range(5):
             load.send("s", [load.event(f"d{player}") for player in range(number + 1)])
-    time.sleep(4)
+    # So that it is seen.
+    time.sleep(3)
     empty, asked = [], 0
     for file in sorted((DEPLOY.parent / "grafana/dashboards").glob("*.json")):
         for panel in json.loads(file.read_text())["panels"]:
             for target in panel.get("targets", []):
                 query = target["expr"].replace("$__rate_interval", "15s").replace("$instance", ".*")
-                answer = get(world.ports["prometheus"], "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
-                values = [series["value"][1] for series in json.loads(answer)["data"]["result"]]
+                values = [series["value"][1] for series in world.ask(query)]
                 asked += 1
                 if not values or all(value == "NaN" for value in values):
                     empty.append(f"{file.stem}: {panel['title']}: {query}")

@@ -109,8 +109,7 @@ def down(world, load):
 @step("a replica dies again and again", "GauntletRestarts")
 def restarts(world, load):
     # The one on SQLite, which is ready soonest: three deaths have to fit into a quarter of a minute.
-    world.watch(["a", "b", "s"])
-    time.sleep(3)
+    world.watch_all()
     for _ in range(6):
         world.again("s", signal.SIGKILL)
         time.sleep(1.2)
@@ -179,7 +178,7 @@ def old(world, load):
 # From here on the process on SQLite stays watched: an alert that ends with its target has not been seen to clear.
 @step("something reads the SQLite file for long, while 80 MB are written", "GauntletSqliteLogGrows")
 def log_grows(world, load):
-    world.watch(["a", "b", "s"])
+    world.watch_all()
     reader = sqlite3.connect(world.folder / "s.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM player").fetchone()
@@ -197,7 +196,7 @@ def log_grows(world, load):
 
 @step("nearly all files of a process are open (it may have 120)", "GauntletFilesRunOut")
 def files(world, load):
-    world.watch(["a", "b", "s"])
+    world.watch_all()
     world.again("s", signal.SIGTERM, files=120)
     held = []
     ends = threading.Event()
@@ -219,7 +218,7 @@ def files(world, load):
 
 @step("players browse faster than the one core of a process can answer", "GauntletProcessorBusy")
 def busy(world, load):
-    world.watch(["a", "b", "s"])
+    world.watch_all()
     catalogue = world.folder / "large.json"
     generate_catalogue(world.gauntlet, catalogue)
     world.again("s", signal.SIGTERM, catalogue=catalogue, cores={0})
@@ -247,7 +246,7 @@ def busy(world, load):
 
 @step("a flood of events at a process with one core and two places", "GauntletSheds")
 def flood(world, load):
-    world.watch(["a", "b", "s"])
+    world.watch_all()
     world.again("s", signal.SIGTERM, "--max-events", "2", cores={0})
     scenario = pathlib.Path(world.folder / "flood.toml")
     scenario.write_text('''

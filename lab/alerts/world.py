@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from processes import Postgres, free_port, free_ports, get, wait, webhook
 
@@ -113,6 +114,18 @@ class World:
         new = self.folder / "targets.json.new"
         new.write_text(text if targets else "[]")
         new.replace(self.folder / "targets.json")
+
+    def ask(self, query):
+        """What Prometheus answers: series with their values."""
+        answer = get(self.ports["prometheus"], "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
+        return json.loads(answer)["data"]["result"]
+
+    def watch_all(self):
+        """Watches the process on SQLite, too, and waits until that is so: Prometheus takes up to 10 s."""
+        self.watch(["a", "b", "s"])
+        instance = f"127.0.0.1:{self.servers['s']['ops']}"
+        # Twice, so that a count has grown since.
+        wait("a look at the process on SQLite", 60, lambda: self.ask(f'count_over_time(up{{instance="{instance}"}}[3s]) > 1'))
 
     def start_watching(self):
         (self.folder / "rules.yml").write_text(shorter((DEPLOY / "gauntlet.rules.yml").read_text()))
