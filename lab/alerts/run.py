@@ -14,16 +14,15 @@ import argparse
 import json
 import pathlib
 import re
-import shutil
-import signal
 import sys
-import tempfile
 import threading
 import time
-import urllib.parse
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from processes import in_folder
 from steps import STEPS
-from world import DEPLOY, FASTER, Load, World, get
+from world import DEPLOY, FASTER, Load, World
 
 # The longest window that has to be clean again is 6 h.
 FIRE, CLEAR = 120, 6 * 3600 / FASTER + 120
@@ -51,7 +50,7 @@ class Watch:
             self.now = now
 
     def cleared(self, name, healed):
-        """Seconds until an alert first ceased after it was healed; None: it has not."""
+        """Seconds until an alert first ceased after its mending began; None: it has not."""
         return next((at - healed for at in self.ceased.get(name, []) if at > healed), None)
 
     def until(self, seconds, condition):
@@ -63,28 +62,30 @@ class Watch:
 
 def dashboards(world, load):
     """Asks every query of the dashboards, with everything under load; answers those without data."""
-    world.watch(["a.ops", "b.ops", "s.ops"])
+    world.watch_all()
     for number in range(30):
         load.call("a", "POST", "/v1/challenges/initialize", f"d{number}")
         load.claimable("a", f"d{number}")
         load.claim("a", f"d{number}")
         # Refused.
         load.call("a", "POST", "/v1/challenges/first-steps/goals/none/claim", f"d{number}")
-        # Enough for SQLite to move its log.
+        # More than what makes SQLite's log be moved.
+        world.write_elsewhere(1).close()
         load.call("s", "POST", "/v1/challenges/initialize", f"d{number}")
-        for _ in range(10):
+        for _ in range(5):
             load.send("s", [load.event(f"d{player}") for player in range(number + 1)])
+    # So that it is seen.
+    time.sleep(3)
     empty, asked = [], 0
     for file in sorted((DEPLOY.parent / "grafana/dashboards").glob("*.json")):
         for panel in json.loads(file.read_text())["panels"]:
             for target in panel.get("targets", []):
                 query = target["expr"].replace("$__rate_interval", "15s").replace("$instance", ".*")
-                answer = get(world.ports["prometheus"], "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
-                values = [series["value"][1] for series in json.loads(answer)["data"]["result"]]
+                values = [series["value"][1] for series in world.ask(query)]
                 asked += 1
                 if not values or all(value == "NaN" for value in values):
                     empty.append(f"{file.stem}: {panel['title']}: {query}")
-    world.watch(["a.ops", "b.ops"])
+    world.watch()
     return asked, empty
 
 
@@ -114,8 +115,8 @@ def play(world, only):
         next(doing)
         fired = watch.until(FIRE, lambda: all(watch.began.get(name, 0) > broken for name in alerts))
         beside = sorted(watch.now - others - set(alerts))
-        next(doing, None)
         healed = time.time()
+        next(doing, None)
         for name in alerts:
             after = watch.began.get(name, 0) - broken
             rows[name] = [title, f"{after:.0f} s" if after > 0 else "**no**", broken, healed]
@@ -123,6 +124,7 @@ def play(world, only):
               file=sys.stderr, flush=True)
         # Pages end soon; what ends slowly is looked at in the end.
         watch.until(20, lambda: not watch.now & set(alerts))
+        next(doing, None)
     # An alert that something else has made fire again has cleared, too.
     watch.until(CLEAR, lambda: all(name not in watch.now or watch.cleared(name, row[3]) for name, row in rows.items()))
     lines = ["| alert | what was broken | fired after | cleared after |", "|---|---|---|---|"]
@@ -147,23 +149,16 @@ def main():
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("gauntlet", type=pathlib.Path)
     about.add_argument("--out", type=pathlib.Path, help="where the table is written to, beside standard output")
-    about.add_argument("--only", default="", help="only steps with one of these words in their title or alerts, with commas between them")
+    about.add_argument("--only", default="",
+                       help="only steps with one of these words in their title or alerts, with commas between them")
     about.add_argument("--keep", action="store_true", help="keep the folder with logs")
     asked = about.parse_args()
-    # So that what was started is ended, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="gauntlet-alerts-"))
-    print(f"logs: {folder}", file=sys.stderr)
-    world = World(asked.gauntlet.resolve(), folder)
-    try:
-        table = "\n".join(play(world, asked.only))
-    finally:
-        world.stop()
+    with in_folder("alerts", asked.keep) as processes:
+        print(f"logs: {processes.folder}", file=sys.stderr)
+        table = "\n".join(play(World(asked.gauntlet.resolve(), processes), asked.only))
     print(table)
     if asked.out:
         asked.out.write_text(table + "\n")
-    if not asked.keep:
-        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(1 if "**no**" in table else 0)
 
 

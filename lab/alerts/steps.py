@@ -7,17 +7,38 @@ import sqlite3
 import threading
 import time
 
+from processes import generate_catalogue
 from world import Platform
 
 STEPS = []
 
 
 def step(title, *alerts):
-    """A step: a generator that breaks something, yields until the alerts fire, and mends it."""
+    """A step: a generator that breaks something, yields until the alerts fire, mends it, and may yield once more, until
+    they have cleared, before it tidies up."""
     def add(run):
         STEPS.append((title, alerts, run))
         return run
     return add
+
+
+def watches(title, alert, targets):
+    """A step in which Prometheus watches other processes than a and b."""
+    @step(title, alert)
+    def run(world, load):
+        world.watch(targets)
+        yield
+        world.watch()
+
+
+def sends(title, alert, **how):
+    """A step in which the platform sends other events than it should: what differs in the load."""
+    @step(title, alert)
+    def run(world, load):
+        before = {name: getattr(load, name) for name in how}
+        vars(load).update(how)
+        yield
+        vars(load).update(before)
 
 
 @step("the database is killed",
@@ -25,16 +46,16 @@ def step(title, *alerts):
       "GauntletEventErrorsBurnsSlowly", "GauntletFailureRate", "GauntletBreakerOpen", "GauntletStoreFails",
       "PostgresDown")
 def database(world, load):
-    world.kill_database()
+    world.processes.end("pg")
     yield
-    world.start_database()
+    world.database.start()
 
 
 @step("a session locks the table of players and goes away for lunch",
       "GauntletApiSlowBurnsFast", "GauntletApiSlowBurnsSlowly", "GauntletPoolNearlyUsedUp", "GauntletPoolWaits",
       "GauntletPoolTimeouts", "GauntletQueueLong", "PostgresIdleInTransaction")
 def lock(world, load):
-    session = world.session("BEGIN; LOCK TABLE player IN ACCESS EXCLUSIVE MODE;")
+    session = world.database.session("BEGIN; LOCK TABLE player IN ACCESS EXCLUSIVE MODE;")
     load.batch = 200
     yield
     load.batch = 1
@@ -71,8 +92,7 @@ def refused(world, load):
 
 @step("a platform that takes no key loses an answer", "GauntletGrantsUncertain")
 def uncertain(world, load):
-    world.end("b", signal.SIGTERM)
-    world.serve("b", "--webhook-class", "neither")
+    world.again("b", signal.SIGTERM, "--webhook-class", "neither")
     Platform.status = 500
     load.claim("b", "c11")
     Platform.status = 200
@@ -81,7 +101,7 @@ def uncertain(world, load):
 
 @step("a replica is killed", "GauntletDown")
 def down(world, load):
-    world.end("b")
+    world.processes.end("b")
     yield
     world.serve("b")
 
@@ -89,73 +109,34 @@ def down(world, load):
 @step("a replica dies again and again", "GauntletRestarts")
 def restarts(world, load):
     # The one on SQLite, which is ready soonest: three deaths have to fit into a quarter of a minute.
-    world.watch(["a.ops", "b.ops", "s.ops"])
-    time.sleep(3)
+    world.watch_all()
     for _ in range(6):
-        world.end("s")
-        world.serve("s", limit=120)
+        world.again("s", signal.SIGKILL)
         time.sleep(1.2)
     yield
-    world.watch(["a.ops", "b.ops"])
-
-
-@step("Prometheus loses its targets", "GauntletAbsent")
-def absent(world, load):
-    world.watch([])
     yield
-    world.watch(["a.ops", "b.ops"])
+    world.watch()
 
 
-@step("a process of another release (a stand-in that shows its metrics)", "GauntletVersionsMixed")
-def versions(world, load):
-    Platform.page = 'gauntlet_build_info{version="9.9.9"} 1\n'
-    world.watch(["a.ops", "b.ops", "platform"])
-    yield
-    world.watch(["a.ops", "b.ops"])
+watches("Prometheus loses its targets", "GauntletAbsent", [])
+watches("a process of another release (a stand-in that shows its metrics)", "GauntletVersionsMixed", ["a", "b", "platform"])
 
-
-@step("the platform delivers events five minutes late", "GauntletEventLag")
-def late(world, load):
-    load.late = 300
-    yield
-    load.late = 0
-
-
-@step("one event in five is malformed", "GauntletEventsMalformed")
-def malformed(world, load):
-    load.bad = True
-    yield
-    load.bad = False
-
-
-@step("the platform sends no events", "GauntletEventsStopped")
-def stopped(world, load):
-    load.events = False
-    yield
-    load.events = True
-
-
-@step("both replicas get the same player's events", "GauntletConflicts")
-def conflicts(world, load):
-    load.both = True
-    yield
-    load.both = False
+sends("the platform delivers events five minutes late", "GauntletEventLag", late=300)
+sends("one event in five is malformed", "GauntletEventsMalformed", bad=True)
+sends("the platform sends no events", "GauntletEventsStopped", events=False)
+sends("both replicas get the same player's events", "GauntletConflicts", both=True)
 
 
 @step("a replica hangs while the catalogue changes", "GauntletCatalogueLags")
 def lags(world, load):
-    world.processes["b"].send_signal(signal.SIGSTOP)
+    world.processes.running["b"].send_signal(signal.SIGSTOP)
     file = world.folder / "a.json"
     file.write_text(file.read_text().replace("Into the arena", "Into the new arena"))
     yield
-    world.processes["b"].send_signal(signal.SIGCONT)
+    world.processes.running["b"].send_signal(signal.SIGCONT)
 
 
-@step("a process uses another catalogue (the one on SQLite)", "GauntletCatalogueDiffers")
-def differs(world, load):
-    world.watch(["a.ops", "b.ops", "s.ops"])
-    yield
-    world.watch(["a.ops", "b.ops"])
+watches("a process uses another catalogue (the one on SQLite)", "GauntletCatalogueDiffers", ["a", "b", "s"])
 
 
 @step("a catalogue file with a fault", "GauntletCatalogueRejected")
@@ -169,17 +150,17 @@ def rejected(world, load):
 
 @step("a document is damaged", "GauntletStoreDamaged")
 def damaged(world, load):
-    world.sql("UPDATE player SET live = '\\x00' WHERE player = 'c12'")
+    world.database.sql("UPDATE player SET live = '\\x00' WHERE player = 'c12'")
     load.call("a", "GET", "/v1/challenges", "c12")
     yield
 
 
 @step("a grant is deleted behind the service's back", "GauntletLedgerMismatch")
 def mismatch(world, load):
-    world.sql("DELETE FROM reward_grant WHERE player = 'c13'")
+    world.database.sql("DELETE FROM reward_grant WHERE player = 'c13'")
     world.audit()
     yield
-    world.sql("DELETE FROM player WHERE player IN ('c12', 'c13'); DELETE FROM settled WHERE player IN ('c12', 'c13')")
+    world.database.sql("DELETE FROM player WHERE player IN ('c12', 'c13'); DELETE FROM settled WHERE player IN ('c12', 'c13')")
     world.audit()
 
 
@@ -194,18 +175,14 @@ def old(world, load):
     world.audit()
 
 
+# From here on the process on SQLite stays watched: an alert that ends with its target has not been seen to clear.
 @step("something reads the SQLite file for long, while 80 MB are written", "GauntletSqliteLogGrows")
 def log_grows(world, load):
-    world.watch(["a.ops", "b.ops", "s.ops"])
+    world.watch_all()
     reader = sqlite3.connect(world.folder / "s.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM player").fetchone()
-    # Another tool writes, which is quicker than as many events.
-    writer = sqlite3.connect(world.folder / "s.db", timeout=30)
-    writer.execute("CREATE TABLE scratch (x BLOB)")
-    for _ in range(80):
-        writer.execute("INSERT INTO scratch VALUES (zeroblob(1000000))")
-        writer.commit()
+    writer = world.write_elsewhere(80)
     yield
     reader.close()
     writer.execute("DROP TABLE scratch")
@@ -215,12 +192,12 @@ def log_grows(world, load):
     for number in range(60):
         load.call("s", "POST", "/v1/challenges/initialize", f"n{number}")
         time.sleep(0.2)
-    world.end("s", signal.SIGTERM)
-    world.serve("s", limit=120)
 
 
 @step("nearly all files of a process are open (it may have 120)", "GauntletFilesRunOut")
 def files(world, load):
+    world.watch_all()
+    world.again("s", signal.SIGTERM, files=120)
     held = []
     ends = threading.Event()
 
@@ -228,7 +205,7 @@ def files(world, load):
         while not ends.is_set():
             for connection in held:
                 connection.close()
-            held[:] = [socket.create_connection(("127.0.0.1", world.ports["s.http"])) for _ in range(75)]
+            held[:] = [socket.create_connection(("127.0.0.1", world.servers["s"]["http"])) for _ in range(75)]
             ends.wait(5)
     holder = threading.Thread(target=hold, daemon=True)
     holder.start()
@@ -237,12 +214,40 @@ def files(world, load):
     holder.join()
     for connection in held:
         connection.close()
-    world.end("s", signal.SIGTERM)
-    world.serve("s", "--max-events", "64", cores={0})
 
 
-@step("a flood of events at a process with one core and few places", "GauntletProcessorBusy", "GauntletSheds")
+@step("players browse faster than the one core of a process can answer", "GauntletProcessorBusy")
+def busy(world, load):
+    world.watch_all()
+    catalogue = world.folder / "large.json"
+    generate_catalogue(world.gauntlet, catalogue)
+    world.again("s", signal.SIGTERM, catalogue=catalogue, cores={0})
+    ends = threading.Event()
+
+    def browse(player):
+        """Asks before it has the answers, and does not unpack them, so that it costs far less than they do."""
+        ask = ("GET /challenge/v1/challenges HTTP/1.1\r\nhost: s\r\naccept-encoding: gzip\r\n"
+               f"x-mock-user-id: {player}\r\n\r\n").encode()
+        with socket.create_connection(("127.0.0.1", world.servers["s"]["http"])) as connection:
+            reader = threading.Thread(target=lambda: all(iter(lambda: connection.recv(1 << 20), b"")), daemon=True)
+            reader.start()
+            while not ends.is_set():
+                connection.sendall(20 * ask)
+            connection.shutdown(socket.SHUT_RDWR)
+            reader.join()
+    browsers = [threading.Thread(target=browse, args=(f"f{number}",), daemon=True) for number in range(8)]
+    for browser in browsers:
+        browser.start()
+    yield
+    ends.set()
+    for browser in browsers:
+        browser.join()
+
+
+@step("a flood of events at a process with one core and two places", "GauntletSheds")
 def flood(world, load):
+    world.watch_all()
+    world.again("s", signal.SIGTERM, "--max-events", "2", cores={0})
     scenario = pathlib.Path(world.folder / "flood.toml")
     scenario.write_text('''
 name = "flood"
@@ -257,9 +262,9 @@ rate = 3000
 in_flight = 800
 mix = [{ share = 1, steps = [{ call = "stat", stats = ["enemy_kills"] }] }]
 ''')
-    command = [world.gauntlet, "load", "run", scenario, "--target", f"http://127.0.0.1:{world.ports['s.http']}/challenge",
-               "--events", f"http://127.0.0.1:{world.ports['s.events']}", "--out", world.folder / "flood"]
-    world.start("flood", command)
+    command = [world.gauntlet, "load", "run", scenario,
+               "--target", f"http://127.0.0.1:{world.servers['s']['http']}/challenge",
+               "--events", f"http://127.0.0.1:{world.servers['s']['events']}", "--out", world.folder / "flood"]
+    world.processes.start("flood", command)
     yield
-    world.end("flood")
-    world.watch(["a.ops", "b.ops"])
+    world.processes.end("flood")

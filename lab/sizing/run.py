@@ -3,30 +3,33 @@
 against runs that mix them.
 
     apt-get install postgresql
-    lab/sizing/run.py target/release/gauntlet [--seconds 30] [--out FILE]
+    lab/sizing/run.py target/release/gauntlet [--repeat 3] [--seconds 30] [--out FILE]
 
 Processor time comes from /proc, of the service and of all processes of PostgreSQL: it says what the work costs also when
-the machine is busy, as latencies do not. Prints tables in Markdown.
+the machine is busy, as latencies do not. Each size runs --repeat times, in rounds over all sizes; what is shown is the
+median, and the lowest and the highest behind it. Prints tables in Markdown.
 """
 
 import argparse
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import signal
-import socket
-import subprocess
+import statistics
 import sys
-import tempfile
 import time
-import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from processes import Postgres, free_ports, generate_catalogue, get, in_folder, wait
 
 TICK = os.sysconf("SC_CLK_TCK")
-# name, events a second, calls a second (of sessions as in scenario 4, as arrivals)
-ALONE = [("events", 500, 0), ("events", 2000, 0), ("events", 4000, 0), ("calls", 0, 50), ("calls", 0, 200), ("calls", 0, 500)]
-MIXED = [("both", 1000, 50), ("both", 2000, 200)]
+# Events a second, calls a second (of sessions as in scenario 4, as arrivals). The formula is fitted to those alone.
+ALONE = [(500, 0), (2000, 0), (4000, 0), (0, 50), (0, 200), (0, 500)]
+MIXED = [(1000, 50), (2000, 200)]
+KINDS = ("batches", "events", "calls")
+PARTS = ("service", "database")
 
 SCENARIO = """
 name = "sizing"
@@ -63,12 +66,6 @@ mix = [
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def cpu(pid):
     """Seconds of processor time of a process and of its children, those that ended included."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
@@ -79,93 +76,71 @@ def cpu(pid):
 
 
 class Bench:
-    def __init__(self, gauntlet, folder, seconds):
-        self.gauntlet, self.folder, self.seconds, self.pg = gauntlet, folder, seconds, None
-        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-        self.port = free_port()
+    def __init__(self, processes, gauntlet, seconds):
+        self.processes, self.folder, self.gauntlet, self.seconds = processes, processes.folder, gauntlet, seconds
+        self.postgres = Postgres(processes, "wal_compression=lz4", "max_wal_size=4GB")
+        self.catalogue, self.number = self.folder / "catalogue.json", 0
 
-    def database(self):
-        user = "postgres" if os.getuid() == 0 else None
-
-        def prepare():
-            if user:
-                os.setgid(pwd.getpwnam(user).pw_gid)
-                os.setuid(pwd.getpwnam(user).pw_uid)
-        data = self.folder / "pg"
-        data.mkdir()
-        os.chmod(self.folder, 0o755)
-        if user:
-            shutil.chown(data, user)
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": prepare, "cwd": self.folder}
-        subprocess.run([self.bin / "initdb", "-D", data, "-A", "trust", "-U", "postgres"], check=True, **quiet)
-        self.pg = subprocess.Popen([self.bin / "postgres", "-D", data, "-p", str(self.port), "-k", "/tmp",
-                                    "-c", "wal_compression=lz4", "-c", "max_wal_size=4GB"], **quiet)
-        time.sleep(3)
+    def prepare(self):
+        self.postgres.make()
+        generate_catalogue(self.gauntlet, self.catalogue)
 
     def run(self, store, events, calls):
-        """Processor time of service and database, and what was done."""
+        """Processor time of service and database, and what was done, both a second."""
         scenario = self.folder / "sizing.toml"
         scenario.write_text(SCENARIO.format(
             seconds=self.seconds, events=EVENTS.format(rate=events) if events else "",
             calls=CALLS.format(rate=calls) if calls else ""))
-        ports = {face: free_port() for face in ("http", "grpc", "events", "ops")}
-        catalogue = self.folder / "catalogue.json"
-        catalogue.write_bytes(subprocess.run([self.gauntlet, "catalogue", "generate"], check=True,
-                                             stdout=subprocess.PIPE).stdout)
-        address = f"sqlite:{self.folder / f'{time.time()}.db'}"
+        self.number += 1
+        address = f"sqlite:{self.folder / f'{self.number}.db'}"
         if store == "PostgreSQL":
-            name = f"s{int(time.time() * 1000)}"
-            subprocess.run([self.bin / "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name], check=True)
-            address = f"postgres://postgres@127.0.0.1:{self.port}/{name}?sslmode=disable"
-        faces = [part for face, port in ports.items() for part in (f"--{face}", f"127.0.0.1:{port}")]
-        with open(self.folder / "server.log", "ab") as log:
-            server = subprocess.Popen([self.gauntlet, "serve", "--store", address, "--auth", "mock", "--player-rate", "0",
-                                       "--catalogue", catalogue, *faces], stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{ports['ops']}/readyz", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            return self.load(server, ports, scenario, catalogue, store)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+            self.postgres.sql(f"CREATE DATABASE s{self.number}")
+            address = self.postgres.address(f"s{self.number}")
+        ports = free_ports()
+        server = self.processes.serve("server", self.gauntlet, address, ports, self.catalogue)
+        database = self.processes.running["pg"] if store == "PostgreSQL" else None
+        found = self.load(ports, scenario, [process and process.pid for process in (server, database)])
+        self.processes.end("server", signal.SIGTERM)
+        # What an earlier run has left to do must not be counted in the next.
+        self.postgres.sql(f"DROP DATABASE IF EXISTS s{self.number}")
+        self.postgres.sql("CHECKPOINT")
+        return found
 
-    def load(self, server, ports, scenario, catalogue, store):
-        out = self.folder / "report"
+    def load(self, ports, scenario, pids):
+        out, said = self.folder / "report", self.processes.log("lab")
         shutil.rmtree(out, ignore_errors=True)
-        said = self.folder / "lab.log"
-        with open(said, "wb") as log:
-            lab = subprocess.Popen(
-                [self.gauntlet, "load", "run", scenario, "--target", f"http://127.0.0.1:{ports['http']}/challenge",
-                 "--events", f"http://127.0.0.1:{ports['events']}", "--catalogue", catalogue, "--out", out],
-                stderr=log, stdout=log, stdin=subprocess.DEVNULL)
-        # Players are prepared first; then it says how many seconds of the load are over.
-        while not re.search(r"^\d+ of \d+ s:", said.read_text(), re.MULTILINE):
-            if lab.poll() is not None:
-                sys.exit(said.read_text()[-2000:])
-            time.sleep(0.1)
-        time.sleep(3)
-        pids = [server.pid, self.pg.pid if store == "PostgreSQL" else None]
-        first, begun = self.look(ports, pids), time.time()
-        time.sleep(self.seconds - 6)
-        last, took = self.look(ports, pids), time.time() - begun
-        lab.wait()
-        grown = [after - before for before, after in zip(first, last)]
-        names = ("service", "database", "events", "calls", "batches")
-        return {"seconds": took, "memory": last[5], **dict(zip(names, grown))}
+        said.unlink(missing_ok=True)
+        load = self.processes.start("lab", [
+            self.gauntlet, "load", "run", scenario, "--target", f"http://127.0.0.1:{ports['http']}/challenge",
+            "--events", f"http://127.0.0.1:{ports['events']}", "--catalogue", self.catalogue, "--out", out])
 
-    def look(self, ports, pids):
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports['ops']}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        done = [line.rsplit(" ", 1) for line in lines if line.startswith("gauntlet_requests_total")]
-        events = sum(float(value) for name, value in done if "accelbyte" in name or "gauntlet.events" in name)
-        calls = sum(float(value) for name, value in done if "/v1/challenges" in name)
-        one = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
-        return ([cpu(pid) if pid else 0.0 for pid in pids]
-                + [events, calls, one["gauntlet_event_batch_operations_count"], one["process_resident_memory_bytes"]])
+        def begun():
+            """Players are prepared first; then it says how many seconds of the load are over."""
+            if load.poll() is not None:
+                sys.exit(said.read_text()[-2000:])
+            return re.search(r"^\d+ of \d+ s:", said.read_text(), re.MULTILINE)
+        wait("the load", 300, begun)
+        time.sleep(3)
+        first, start = look(ports, pids), time.time()
+        time.sleep(self.seconds - 6)
+        last, took = look(ports, pids), time.time() - start
+        load.wait()
+        self.processes.running.pop("lab")
+        rates = {name: (last[name] - first[name]) / took for name in (*PARTS, *KINDS)}
+        return {**rates, "memory": last["memory"] / 1e6}
+
+
+def look(ports, pids):
+    lines = get(ports["ops"], "/metrics").splitlines()
+    found = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+    done = {name: value for name, value in found.items() if name.startswith("gauntlet_requests_total")}
+    return {
+        **{part: cpu(pid) if pid else 0.0 for part, pid in zip(PARTS, pids)},
+        "events": sum(value for name, value in done.items() if "accelbyte" in name or "gauntlet.events" in name),
+        "calls": sum(value for name, value in done.items() if "/v1/challenges" in name),
+        "batches": found["gauntlet_event_batch_operations_count"],
+        "memory": found["process_resident_memory_bytes"],
+    }
 
 
 def solve(rows, wanted):
@@ -186,50 +161,66 @@ def solve(rows, wanted):
         used.pop(found.index(min(found)))
 
 
+def middle(runs, name):
+    return statistics.median(run[name] for run in runs)
+
+
+def spread(runs, name, digits):
+    """The median, and the lowest and the highest where they differ; - for nothing at all."""
+    values = [run[name] for run in runs]
+    low, median, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    if not max(values):
+        return "-"
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def tables(seen):
+    """What was measured, what each kind costs, and the formula beside what it was not fitted to."""
+    lines = ["| store | offered, a second | done: events, calls | batches | service, cores | database, cores | memory, MB |",
+             "|---|---|---|---|---|---|---|"]
+    costs = ["| store | part | batch (B), us | event (E), us | call (C), us |", "|---|---|---|---|---|"]
+    checks = ["| store | offered, a second | service: measured, formula | database: measured, formula |", "|---|---|---|---|"]
+    for store, sizes in seen.items():
+        for (events, calls), runs in sizes.items():
+            offered = " and ".join(f"{rate} {kind}" for rate, kind in ((events, "events"), (calls, "calls")) if rate)
+            done = ", ".join(f"{middle(runs, kind):.0f}" for kind in ("events", "calls"))
+            lines.append(f"| {store} | {offered} | {done} | {spread(runs, 'batches', 0)} | {spread(runs, 'service', 3)} | {spread(runs, 'database', 3)} "
+                         f"| {spread(runs, 'memory', 0)} |")
+        factors = {}
+        alone = [run for size in ALONE for run in sizes[size]]
+        for part in PARTS:
+            factors[part] = solve([[run[kind] for kind in KINDS] for run in alone], [run[part] for run in alone])
+            if any(factors[part]):
+                costs.append(f"| {store} | {part} | " + " | ".join(f"{1e6 * value:.0f}" for value in factors[part]) + " |")
+        for events, calls in MIXED:
+            runs, cells = sizes[events, calls], []
+            for part in PARTS:
+                # Of each run by what that run did.
+                wanted = [{part: sum(run[kind] * factor for kind, factor in zip(KINDS, factors[part]))} for run in runs]
+                cells.append(f"{spread(runs, part, 3)}, {spread(wanted, part, 3)}" if any(factors[part]) else "-")
+            checks.append(f"| {store} | {events} events, {calls} calls | {cells[0]} | {cells[1]} |")
+    return "\n".join([*lines, "", *costs, "", *checks])
+
+
 def main():
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("gauntlet", type=lambda path: pathlib.Path(path).resolve())
-    about.add_argument("--seconds", type=int, default=30)
-    about.add_argument("--out", type=pathlib.Path)
+    about.add_argument("--repeat", type=int, default=1, help="how often each size runs")
+    about.add_argument("--seconds", type=int, default=30, help="of each run; all but 6 of them are measured")
+    about.add_argument("--out", type=pathlib.Path, help="where the tables are written to, beside standard output")
     asked = about.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    bench = Bench(asked.gauntlet, pathlib.Path(tempfile.mkdtemp(prefix="gauntlet-sizing-")), asked.seconds)
-    lines = ["| store | offered, a second | done: events, calls, batches | service, cores | database, cores | memory, MB |",
-             "|---|---|---|---|---|---|"]
-    costs = ["| store | part | batch (B), us | event (E), us | call (C), us |", "|---|---|---|---|---|"]
-    checks = ["| store | offered, a second | service: measured, formula | database: measured, formula |", "|---|---|---|---|"]
-    kinds = ("batches", "events", "calls")
-    try:
-        bench.database()
-        for store in ("SQLite", "PostgreSQL"):
-            seen = []
-            for _, events, calls in ALONE + MIXED:
-                run = bench.run(store, events, calls)
-                rate = {name: run[name] / run["seconds"] for name in (*kinds, "service", "database")}
-                seen.append(rate)
-                offered = " and ".join(f"{rate} {kind}" for rate, kind in ((events, "events"), (calls, "calls")) if rate)
-                lines.append(f"| {store} | {offered} | {rate['events']:.0f}, {rate['calls']:.0f}, {rate['batches']:.0f} "
-                             f"| {rate['service']:.3f} | {rate['database']:.3f} | {run['memory'] / 1e6:.0f} |")
-                print(lines[-1], file=sys.stderr, flush=True)
-            factors = {}
-            for part in ("service", "database"):
-                alone = seen[:len(ALONE)]
-                factors[part] = solve([[rate[kind] for kind in kinds] for rate in alone], [rate[part] for rate in alone])
-                if any(factors[part]):
-                    costs.append(f"| {store} | {part} | " + " | ".join(f"{1e6 * value:.0f}" for value in factors[part]) + " |")
-            for (_, events, calls), rate in zip(MIXED, seen[len(ALONE):]):
-                row = []
-                for part in ("service", "database"):
-                    wanted = sum(rate[kind] * factor for kind, factor in zip(kinds, factors[part]))
-                    row.append(f"{rate[part]:.3f}, {wanted:.3f}")
-                checks.append(f"| {store} | {events} events, {calls} calls | {row[0]} | {row[1]} |")
-                print(checks[-1], file=sys.stderr, flush=True)
-    finally:
-        if bench.pg:
-            bench.pg.send_signal(signal.SIGQUIT)
-            bench.pg.wait()
-        shutil.rmtree(bench.folder, ignore_errors=True)
-    text = "\n".join([*lines, "", *costs, "", *checks])
+    seen = {store: {size: [] for size in ALONE + MIXED} for store in ("SQLite", "PostgreSQL")}
+    with in_folder("sizing") as processes:
+        bench = Bench(processes, asked.gauntlet, asked.seconds)
+        bench.prepare()
+        for number in range(asked.repeat):
+            for store, sizes in seen.items():
+                for size, runs in sizes.items():
+                    runs.append(bench.run(store, *size))
+                    said = ", ".join(f"{name} {value:.3f}" for name, value in runs[-1].items())
+                    print(f"round {number + 1}, {store}, {size}, load {os.getloadavg()[0]:.1f}: {said}",
+                          file=sys.stderr, flush=True)
+    text = tables(seen)
     print(text)
     if asked.out:
         asked.out.write_text(text + "\n")
