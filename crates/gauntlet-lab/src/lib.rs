@@ -51,8 +51,8 @@ pub use report::{
 };
 pub use run::{Plan, Progress, run};
 pub use scenario::{
-    Action, Arrivals, BUILT_IN, BuiltIn, Call, Measure, Offer, Players, Prepare, Rate, Scenario,
-    ScenarioError, Step, Threshold, Users, find_built_in, parse_scenario,
+    Action, Arrivals, BUILT_IN, BuiltIn, Call, Check, Measure, Offer, Players, Prepare, Rate, Scenario,
+    ScenarioError, Step, Threshold, Users, Wanted, find_built_in, parse_scenario,
 };
 pub use tls::Authority;
 pub use units::parse_duration;

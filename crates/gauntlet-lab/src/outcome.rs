@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Check;
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -105,6 +107,18 @@ pub(crate) fn of_transport(class: &str, detail: &str, sent: bool) -> Cause {
 pub(crate) fn of_nonsense(status: u16, what: &str, body: &[u8]) -> Cause {
     let class = format!("HTTP {status}, wrong content");
     Cause { class, reason: what.to_owned(), head: head(body), status, doubtful: true, retry_after: None }
+}
+
+/// The cause of an answer that does not say what the scenario wants. The call was carried out.
+pub(crate) fn of_check(check: &Check, found: &str) -> Cause {
+    Cause {
+        class: "HTTP 200, check failed".to_owned(),
+        reason: check.to_string(),
+        head: head(found.as_bytes()),
+        status: 200,
+        doubtful: false,
+        retry_after: None,
+    }
 }
 
 fn head(body: &[u8]) -> String {

@@ -1,12 +1,15 @@
 //! What a run does: who comes, when, and what they call.
 
 mod builtin;
+mod check;
 mod file;
 mod offer;
 
 use std::time::Duration;
 
 pub use builtin::{BUILT_IN, BuiltIn, find_built_in};
+pub(crate) use check::unmet;
+pub use check::{Check, Wanted};
 pub use file::{ScenarioError, parse_scenario};
 use gauntlet_domain::catalogue::GeneratePlan;
 pub use offer::Offer;
@@ -107,6 +110,8 @@ pub struct Action {
     pub call: Call,
     /// Reasons that are no failure here.
     pub expect: Vec<String>,
+    /// What its reply has to say.
+    pub checks: Vec<Check>,
 }
 
 /// What can be called.

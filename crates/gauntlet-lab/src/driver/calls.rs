@@ -12,9 +12,9 @@ use super::{Memory, World, retry};
 use crate::{
     book::{Op, What},
     events::Sent,
-    outcome::{Cause, Example, Outcome, of_http, of_nonsense, of_transport},
+    outcome::{Cause, Example, Outcome, of_check, of_http, of_nonsense, of_transport},
     recorder::Sample,
-    scenario::{Action, Call},
+    scenario::{Action, Call, unmet},
 };
 
 /// A request of the player API, and what the book shall know of it.
@@ -106,7 +106,7 @@ async fn repeat(
                 let stat = stat.as_ref().map(|(code, value)| (code.as_str(), *value));
                 event(world, player, *number, stat).await
             }
-            Asked::Api(request) => api(world, player, memory, &action.call, request.clone()).await,
+            Asked::Api(request) => api(world, player, memory, action, request.clone()).await,
         };
         tried += 1;
         let begin = *first.get_or_insert(times.0);
@@ -233,12 +233,14 @@ fn request(world: &World, rng: &mut Rng, memory: &mut Memory, call: &Call) -> Op
     })
 }
 
-async fn api(world: &World, player: u32, memory: &mut Memory, call: &Call, request: Request) -> Done {
+async fn api(world: &World, player: u32, memory: &mut Memory, action: &Action, request: Request) -> Done {
+    let call = &action.call;
     let name = world.book.player(player);
     let place = (request.method.clone(), request.path.clone());
     let begin = world.now();
     let answer = world.http.call(request.method, &request.path, &name, request.body).await;
     let end = world.now();
+    let mut checked = Ok(());
     let result = match answer {
         Err(cause) => Err(cause),
         Ok(reply) if reply.status != 200 => {
@@ -246,6 +248,9 @@ async fn api(world: &World, player: u32, memory: &mut Memory, call: &Call, reque
             Err(Cause { retry_after: reply.retry_after, ..cause })
         }
         Ok(reply) => {
+            if let Some((check, found)) = unmet(&action.checks, &reply.body) {
+                checked = Err(of_check(check, &found));
+            }
             understand(world, memory, call, &reply.body).map_err(|what| of_nonsense(200, what, &reply.body))
         }
     };
@@ -262,7 +267,8 @@ async fn api(world: &World, player: u32, memory: &mut Memory, call: &Call, reque
         }
         None => {}
     }
-    ((begin, end), place, result)
+    // It was carried out, whatever a check says of the reply.
+    ((begin, end), place, result.and(checked))
 }
 
 #[derive(Debug, Deserialize)]

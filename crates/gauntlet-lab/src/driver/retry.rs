@@ -28,7 +28,7 @@ fn advice(cause: &Cause) -> Advice {
         _ => match cause.class.as_str() {
             // Made by the connection, not by the service.
             "no connection" | "connection broken" | "gRPC Unavailable" => Advice::Yes(second),
-            "timed out" | "gRPC Internal" | "gRPC Unknown" => Advice::Once,
+            "timed out" | "gRPC Internal" | "gRPC Unknown" | "gRPC Cancelled" => Advice::Once,
             _ => Advice::Never,
         },
     }

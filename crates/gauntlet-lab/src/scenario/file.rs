@@ -5,7 +5,10 @@ use std::time::Duration;
 use gauntlet_domain::catalogue::GeneratePlan;
 use serde::Deserialize;
 
-use super::{Action, Arrivals, Call, Measure, Players, Prepare, Rate, Scenario, Step, Threshold, Users};
+use super::{
+    Action, Arrivals, Call, Measure, Players, Prepare, Rate, Scenario, Step, Threshold, Users,
+    check::{Check, CheckTable},
+};
 use crate::units::{parse_duration, parse_range};
 
 /// Why a scenario file cannot be used.
@@ -118,6 +121,7 @@ struct StepTable {
     stats: Vec<String>,
     highest: Option<u32>,
     expect: Vec<String>,
+    check: Vec<CheckTable>,
     share: Option<f64>,
     one_of: Vec<StepTable>,
     chance: Option<f64>,
@@ -299,7 +303,12 @@ fn action(at: &str, table: StepTable) -> Result<Action, ScenarioError> {
         "stat" => Call::Stat { stats: table.stats, highest: table.highest.unwrap_or(999) },
         other => return Err(wrong(at, format!("{other:?} cannot be called; one of {CALLS}"))),
     };
-    Ok(Action { endpoint: table.name.unwrap_or(word), call, expect: table.expect })
+    let checks = table.check.into_iter().map(CheckTable::read).collect::<Result<Vec<Check>, _>>();
+    let checks = checks.map_err(|problem| wrong(at, problem))?;
+    if call.is_event() && !checks.is_empty() {
+        return Err(wrong(at, "the answer to an event says nothing that could be checked"));
+    }
+    Ok(Action { endpoint: table.name.unwrap_or(word), call, expect: table.expect, checks })
 }
 
 fn threshold(table: ThresholdTable) -> Result<Threshold, ScenarioError> {

@@ -126,6 +126,37 @@ async fn the_two_causes_of_the_old_run_are_named_with_their_counts() {
     assert!(matches!(report.verdict.code, 2 | 3), "a busy machine may make the run invalid, too");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_that_are_not_as_checked_are_failures_that_were_carried_out() {
+    let scenario = SESSIONS
+        .replace(
+            "call = \"initialize\"",
+            "call = \"initialize\"\ncheck = [{ at = \"/assignedGoals\", min = 1 }]",
+        )
+        .replace("call = \"claim\"", "call = \"claim\"\ncheck = [{ at = \"/status\", is = \"claimed\" }]")
+        .replace(
+            "challenge = \"daily",
+            "check = [{ at = \"/selectedGoals\", min = 3 }]\nchallenge = \"daily",
+        );
+    // The stub assigns nothing, as it tells, and two goals are asked for.
+    let (report, claims) = report_of(&scenario, Faults::default()).await;
+    let causes =
+        report.causes.iter().map(|cause| (cause.endpoint.as_str(), cause.reason.as_str(), cause.count));
+    let expected =
+        [("initialize", "/assignedGoals at least 1", 40), ("batch-select", "/selectedGoals at least 3", 40)];
+    assert_eq!(causes.collect::<std::collections::BTreeSet<_>>(), expected.into());
+    assert!(
+        report.causes.iter().all(|cause| cause.class == "HTTP 200, check failed"),
+        "{:#?}",
+        report.causes
+    );
+    let of_initialize = report.causes.iter().find(|cause| cause.endpoint == "initialize").unwrap();
+    assert_eq!(of_initialize.examples[0].body, "[]", "what was there instead");
+    assert_eq!((report.states.differing_players, report.states.undecided), (0, 0), "{:#?}", report.states);
+    assert!(report.grants.is_clean() && report.grants.claims_ok == claims && claims > 10);
+    assert_eq!(report.gates[0].end, GateEnd::Failed);
+}
+
 /// Events for players of whom each has one goal that follows the statistic.
 const EVENTS: &str = r#"
 name = "test"

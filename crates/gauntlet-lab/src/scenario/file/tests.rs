@@ -27,6 +27,12 @@ fn what_is_wrong_is_said_with_its_place() {
         ("call = \"browse\"", "call = \"stat\"", "stat needs `stats`"),
         ("call = \"browse\"", "call = \"random-select\", challenge = \"c\"", "random-select needs `count`"),
         ("call = \"browse\"", "call = \"browse\", wait = \"1s\"", "arrivals do not wait"),
+        (
+            "call = \"browse\"",
+            "call = \"browse\", check = [{ at = \"x\", is = 1 }]",
+            "step 1: check at \"x\"",
+        ),
+        ("call = \"browse\"", "call = \"login\", check = [{ at = \"\", is = 1 }]", "says nothing that could"),
         ("share = 1", "share = 0", "a share is greater than 0"),
         ("rate = 10.0", "rate = -1.0", "a rate is a number"),
         ("name = \"small\"", "name = \"small\"\nnam = 1", "unknown field `nam`"),
