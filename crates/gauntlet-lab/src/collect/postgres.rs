@@ -27,11 +27,13 @@ const TABLES: &str = "SELECT schemaname || '.' || relname AS name, seq_scan, idx
 const BLOAT: &str = "SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead, \
     pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables WHERE n_live_tup >= 1000 \
     ORDER BY pg_total_relation_size(relid) DESC LIMIT 4";
-/// Who is connected, beside the lab.
+/// Who is connected, beside the lab and PostgreSQL's own workers, whose kind only those may see who may see
+/// all statistics.
 const ACTIVITY: &str = "SELECT count(*) AS all, count(*) FILTER (WHERE state = 'active') AS active, \
     count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction, \
     count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting_for_locks FROM pg_stat_activity \
-    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    WHERE datname = current_database() AND pid <> pg_backend_pid() \
+    AND coalesce(backend_type, 'client backend') = 'client backend'";
 /// Statements of this database but the lab's own; the extension may be missing.
 const STATEMENT_FIGURES: &str = "SELECT queryid, left(regexp_replace(query, '\\s+', ' ', 'g'), 120) AS query, \
     sum(calls) AS calls, sum(total_exec_time) AS total, sum(rows) AS rows FROM pg_stat_statements \
