@@ -74,6 +74,7 @@ def play(run, asked):
     load = run.processes.start("lab", [
         asked.lab, "load", "run", "4", "--target", f"http://127.0.0.1:{run.proxy['http']}/challenge",
         "--events", f"http://127.0.0.1:{run.proxy['events']}", "--catalogue", "catalogue.json",
+        *(part for at in (0, 1) for part in ("--ops", f"replica-{at}=http://127.0.0.1:{run.ports[at]['ops']}")),
         "--receiver", f"127.0.0.1:{run.receiver}", "--retries", "3", "--duration", f"{asked.seconds}s",
         "--scale", asked.scale, "--rate", asked.rate, "--ramp", "5s", "--out", out])
     wait("the load", 120, lambda: "running" in report(out).get("stage", "running") and (out / "report.json").exists())

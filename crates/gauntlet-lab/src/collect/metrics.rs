@@ -26,6 +26,8 @@ const TRACKS: [(&str, &str, &str, &str, bool); 10] = [
 /// What a counter's name ends with. Gauges have no difference that means anything; buckets are for
 /// other tools.
 const COUNTERS: [&str; 3] = ["_total", "_count", "_sum"];
+/// Largest share of looks that a process may leave unanswered: one that is replaced misses a few.
+const MOST_SILENT: f64 = 0.1;
 /// When a process began: its counters begin again with it.
 const BEGAN: &str = "process_start_time_seconds";
 
@@ -43,6 +45,10 @@ struct Process {
     last: Option<(f64, Values)>,
     /// How much each counter has grown since the start.
     grown: Values,
+    /// How often it was asked.
+    asked: u32,
+    /// How often it did not answer, as a process that is being replaced, and why it last did not.
+    silent: u32,
     problem: String,
 }
 
@@ -78,7 +84,10 @@ impl Process {
     }
 
     async fn look(&mut self, at: f64) -> Option<Shown> {
-        let values = self.scrape().await?;
+        self.asked += 1;
+        let scraped = self.scrape().await;
+        self.silent += u32::from(scraped.is_none());
+        let values = scraped?;
         let Some((before, last)) = self.last.replace((at, values.clone())) else {
             // What it counted before the run is not ours.
             return Some(Shown { values, growth: Values::new(), span: 0.0 });
@@ -88,6 +97,12 @@ impl Process {
             *self.grown.entry(name.clone()).or_default() += more;
         }
         Some(Shown { values, growth, span: at - before })
+    }
+
+    /// Why its figures are not to be trusted, if they are not.
+    fn missing(&self) -> Option<&str> {
+        let share = f64::from(self.silent) / f64::from(self.asked.max(1));
+        (share > MOST_SILENT).then_some(self.problem.as_str())
     }
 }
 
@@ -99,8 +114,15 @@ impl Metrics {
             unit: unit.to_owned(),
             points: Vec::new(),
         });
-        let new =
-            |(name, http)| Process { name, http, last: None, grown: Values::new(), problem: String::new() };
+        let new = |(name, http)| Process {
+            name,
+            http,
+            last: None,
+            grown: Values::new(),
+            asked: 0,
+            silent: 0,
+            problem: String::new(),
+        };
         let mut metrics =
             Self { processes: processes.into_iter().map(new).collect(), tracks: tracks.to_vec() };
         metrics.ask(0.0).await;
@@ -138,14 +160,15 @@ impl Metrics {
         for (name, more) in self.processes.iter().flat_map(|process| &process.grown) {
             *grown.entry(name.clone()).or_default() += more;
         }
+        for Process { name, silent, .. } in &self.processes {
+            grown.insert(format!("looks that {name} did not answer"), f64::from(*silent));
+        }
         let figures = grown.into_iter().filter(|(_, value)| *value != 0.0);
         let alone = self.processes.len() == 1;
-        let problems = self.processes.iter().filter(|process| !process.problem.is_empty());
-        let problems = problems.map(
-            |Process { name, problem, .. }| {
-                if alone { problem.clone() } else { format!("{name}: {problem}") }
-            },
-        );
+        let problems = self.processes.iter().filter_map(|process| {
+            let problem = process.missing()?;
+            Some(if alone { problem.to_owned() } else { format!("{}: {problem}", process.name) })
+        });
         Collected {
             name: "server metrics".to_owned(),
             missing: problems.collect::<Vec<_>>().join("; "),
@@ -200,6 +223,23 @@ fn parse(text: &str) -> Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_is_replaced_is_not_missing_and_one_that_is_away_is() {
+        let process = |asked, silent| Process {
+            name: "api".to_owned(),
+            http: Err(Error::Address { url: String::new(), problem: String::new() }),
+            last: None,
+            grown: Values::new(),
+            asked,
+            silent,
+            problem: "connection refused".to_owned(),
+        };
+        assert_eq!((process(20, 0).missing(), process(20, 2).missing()), (None, None));
+        for (asked, silent) in [(20, 3), (2, 1), (1, 1)] {
+            assert_eq!(process(asked, silent).missing(), Some("connection refused"));
+        }
+    }
 
     #[test]
     fn counters_grow_and_begin_again_with_their_process() {
