@@ -68,10 +68,9 @@ class Processes:
     def __init__(self, folder):
         self.folder, self.running = folder, {}
 
-    def start(self, name, command, user=None, env=None, files=None, cores=None, nice=0, ends_by=signal.SIGKILL):
-        """`files`: how many may be open; `cores`: which ones it may use; `nice`: added to our own."""
+    def start(self, name, command, user=None, env=None, files=None, cores=None, ends_by=signal.SIGKILL):
+        """`files`: how many may be open; `cores`: which ones it may use."""
         def prepare():
-            os.nice(nice)
             if user:
                 entry = pwd.getpwnam(user)
                 os.setgid(entry.pw_gid)

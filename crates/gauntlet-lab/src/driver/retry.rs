@@ -54,7 +54,7 @@ pub(super) fn pause(cause: &Cause, call: &Call, tried: u32, rng: &mut Rng) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{of_http, of_transport};
+    use crate::outcome::{of_http, of_status, of_transport};
 
     fn of(reason: &str) -> Cause {
         of_http(503, format!("{{\"details\":[{{\"reason\":\"{reason}\"}}]}}").as_bytes())
@@ -92,5 +92,9 @@ mod tests {
         assert!(is_about(&told, &Call::Claim, 1, Some(7)));
         assert!(is_about(&of_transport("no connection", "", false), &Call::Login, 1, Some(1)));
         assert!(is_about(&of_http(400, b""), &Call::Claim, 1, None));
+        let cancelled = of_status(&tonic::Status::cancelled("operation was canceled"));
+        assert!(
+            is_about(&cancelled, &Call::Login, 1, Some(1)) && is_about(&cancelled, &Call::Login, 2, None)
+        );
     }
 }

@@ -15,7 +15,7 @@ use axum::{
 
 use super::{
     ApiState,
-    encoding::{Encoding, WORTH_COMPRESSING},
+    encoding::Encoding,
     openapi::{SignInWay, describe},
 };
 use crate::auth::SignIn;
@@ -74,8 +74,7 @@ fn served(wishes: &HeaderMap, kind: &'static str, bytes: &Bytes) -> Response {
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (VARY, ACCEPT_ENCODING.into()),
     ];
-    let encoding =
-        if bytes.len() > WORTH_COMPRESSING { Encoding::negotiate(wishes) } else { Encoding::Identity };
+    let encoding = Encoding::of_reply(wishes, bytes.len());
     match (encoding.header(), encoding.compress(bytes)) {
         (Some(name), Some(compressed)) => (headers, [(CONTENT_ENCODING, name)], compressed).into_response(),
         _ => (headers, Bytes::clone(bytes)).into_response(),

@@ -12,7 +12,7 @@ use gauntlet_proto::service as proto;
 
 use super::{
     ApiState, CATALOGUE_VERSION, conditional,
-    encoding::{Encoding, WORTH_COMPRESSING},
+    encoding::Encoding,
     extract::{ActiveOnly, Headers, Page, Player, Segments},
     fields::Fields,
     pieces::Pieces,
@@ -184,8 +184,7 @@ fn browse_reply(state: &ApiState, headers: &HeaderMap, browse: &Browse) -> Respo
 }
 
 fn encoded(headers: &HeaderMap, body: Pieces) -> Response {
-    let encoding =
-        if body.len() > WORTH_COMPRESSING { Encoding::negotiate(headers) } else { Encoding::Identity };
+    let encoding = Encoding::of_reply(headers, body.len());
     match (encoding.header(), encoding.compress_pieces(&body)) {
         (Some(name), Some(compressed)) => {
             let mut response = json_bytes(StatusCode::OK, compressed);
